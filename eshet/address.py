@@ -11,6 +11,9 @@ from eshet.protocol import DEFAULT_PORT
 
 __all__ = ["Address", "connect_error_text", "default_server"]
 
+_LOGIN: Final = re.compile(r".*@", re.DOTALL)
+"""What may be a password, in the URL of another kind of server."""
+
 _ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\d{1,5}))?")
 
 
@@ -41,8 +44,9 @@ class Address:
         match = _ADDRESS.fullmatch(text)
         port = int(match["port"] or default_port) if match else -1
         if match is None or not lowest_port <= port < 0x10000:
+            shown = _LOGIN.sub("***@", text)
             raise ValueError(
-                f"{text!r} is not a server address: write HOST or HOST:PORT, like "
+                f"{shown!r} is not a server address: write HOST or HOST:PORT, like "
                 f"localhost:{default_port}"
             )
         return cls(match["host"].strip("[]"), port)

@@ -490,14 +490,18 @@ class ServerUnreachable(RulesError):
 
     Args:
         address: the address, such as `"house:11236"`.
+        reason: why it can't be reached, where nothing could be started there.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, reason: str = "") -> None:
         self.address = address
-        super().__init__(
-            f"there is no server at {address}; start one with `eshet serve`, or name your server "
-            "with --server HOST:PORT or ESHET_SERVER"
+        self.reason = reason
+        what = (
+            f"can't connect to {address}: {reason};"
+            if reason
+            else f"there is no server at {address}; start one with `eshet serve`, or"
         )
+        super().__init__(f"{what} name your server with --server ADDRESS or ESHET_SERVER")
 
 
 class NoNatsServer(RulesError):
@@ -683,7 +687,7 @@ class NotAnEshetServer(RulesError):
         self.address = address
         super().__init__(
             f"{address} is in use by another program, which is not an ESHET server; "
-            "stop it, or name your server with --server HOST:PORT or ESHET_SERVER"
+            "stop it, or name your server with --server ADDRESS or ESHET_SERVER"
         )
 
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.cluster_faults.devices import Devices
 from benchmarks.cluster_faults.faults import FAULTS, Fault, Site
-from benchmarks.cluster_faults.rules import DELAY, write_rules
+from benchmarks.cluster_faults.rules import LONG, SHORT, write_rules
 from benchmarks.cluster_faults.runners import runners
 from benchmarks.cluster_faults.trails import Seen, Trail
 from eshet.nats.jetstream import api
@@ -36,7 +36,10 @@ from tests.support.nats import NatsServer, nats_cluster
 RATE: Final = 200.0
 """Inputs of all modules per second."""
 
-_SETTLED: Final = 5.0
+_BEFORE: Final = 2.0
+"""Seconds from the beginning of the delays to the fault: more than between two checkpoints."""
+
+_SETTLED: Final = 4.0
 """Seconds without a module changing its runner before the next fault."""
 
 _PATIENCE: Final = 90.0
@@ -112,12 +115,13 @@ async def _round(
     for trail in trails:
         trail.read(Seen(set(), set(), set()))
     await devices.arm(number)
-    await asyncio.sleep(1)
+    await asyncio.sleep(_BEFORE)
     since = time.monotonic()
     before = dict(devices.holders)
     concerned, heal = await fault.inject(site)
     runners_concerned = {runner.name for runner in concerned}
-    await asyncio.sleep(DELAY + 3)
+    delay = LONG if fault.lasts else SHORT
+    await asyncio.sleep(delay - _BEFORE + 1)
     await heal()
     await _until_settled(devices, 3)
     until = time.monotonic()
@@ -125,7 +129,8 @@ async def _round(
     modules = [each for each in devices.modules if before.get(each) in runners_concerned]
     answers = [each for each in devices.answers if since - 1 <= each.at <= until]
     counted = Counter((each.module, each.number) for each in answers)
-    fired = [each for each in devices.fired if each.number == number]
+    all_fired = devices.fired_late if fault.lasts else devices.fired
+    fired = [each for each in all_fired if each.number == number]
     fired_by = Counter(each.module for each in fired)
     seen = Seen(set(), set(), set())
     for trail in trails:
@@ -134,7 +139,7 @@ async def _round(
         gaps=[_longest_gap([a.at for a in answers if a.module == m], until) for m in modules],
         twice=sum(count - 1 for count in counted.values()),
         stale=sum(each.runner != each.holder for each in answers),
-        late=[each.at - devices.armed[each.module, number] - DELAY for each in fired],
+        late=[each.at - devices.armed[each.module, number] - delay for each in fired],
         not_fired=sum((m, number) in devices.armed and not fired_by[m] for m in before),
         fired_twice=sum(count - 1 for count in fired_by.values()),
         unknown=[end - start for _, start, end in devices.unknown if since <= start],

@@ -46,6 +46,7 @@ class Devices:
     def __init__(self, url: str, modules: list[str], rate: float) -> None:
         self.answers: Final[list[Answer]] = []
         self.fired: Final[list[Answer]] = []
+        self.fired_late: Final[list[Answer]] = []
         self.emitted: Final[dict[tuple[str, int], float]] = {}
         self.armed: Final[dict[tuple[str, int], float]] = {}
         self.unknown: Final[list[tuple[str, float, float]]] = []
@@ -69,7 +70,11 @@ class Devices:
         for module in self.modules:
             await self.client.event_register(f"/in/{module}")
             await self.client.event_register(f"/arm/{module}")
-            for path, received in (("out", self.answers), ("fire", self.fired)):
+            for path, received in (
+                ("out", self.answers),
+                ("fire", self.fired),
+                ("late", self.fired_late),
+            ):
                 receiver = self._receiver(module, received)
                 await self.client.action_register(f"/{path}/{module}", receiver)
             await self._observe(module)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.cluster_faults.rules import LONG
 from benchmarks.cluster_faults.runners import RunnerProcess
 from tests.support.nats import NatsCluster, NatsServer
 
@@ -48,10 +49,12 @@ class Fault:
     Args:
         name: for the report.
         inject: see `Inject`.
+        lasts: whether it outlasts a lease.
     """
 
     name: str
     inject: Inject
+    lasts: bool = False
 
 
 async def _kill_runner(
@@ -73,7 +76,7 @@ async def _freeze_runner(
     runner.signal(signal.SIGSTOP)
 
     async def heal() -> None:
-        await asyncio.sleep(_FROZEN - 17)  # the round has waited that long already
+        await asyncio.sleep(_FROZEN - LONG)  # the round has waited that long already
         runner.signal(signal.SIGCONT)
 
     return [runner], heal
@@ -104,7 +107,7 @@ def _cut_network(*, is_complete: bool) -> Inject:
 
         async def heal() -> None:
             if is_complete:
-                await asyncio.sleep(_CUT - 17)
+                await asyncio.sleep(_CUT - LONG)
             runner.heal()
 
         return [runner], heal
@@ -112,19 +115,16 @@ def _cut_network(*, is_complete: bool) -> Inject:
     return cut
 
 
-def _step_clock(seconds: int) -> Inject:
-    async def step(
-        site: Site,
-    ) -> tuple[list[RunnerProcess], Callable[[], Awaitable[None]]]:
-        runner = random.choice(site.runners)
-        runner.step_clock(seconds)
+async def _step_clock(
+    site: Site,
+) -> tuple[list[RunnerProcess], Callable[[], Awaitable[None]]]:
+    runner = random.choice(site.runners)
+    runner.step_clock(random.choice((3600, -3600)))
 
-        async def heal() -> None:
-            runner.step_clock(0)
+    async def heal() -> None:
+        runner.step_clock(0)
 
-        return [runner], heal
-
-    return step
+    return [runner], heal
 
 
 async def _restart_all(
@@ -154,12 +154,13 @@ async def _restart_all(
 
 FAULTS: Final = {
     "kill-runner": Fault("kill -9 of a runner", _kill_runner),
-    "freeze-runner": Fault("SIGSTOP of a runner for 30 s", _freeze_runner),
+    "freeze-runner": Fault("SIGSTOP of a runner for 30 s", _freeze_runner, lasts=True),
     "kill-leader": Fault("kill -9 of the leader of the stream", _kill_server(is_leader=True)),
     "kill-server": Fault("kill -9 of any NATS server", _kill_server(is_leader=False)),
     "cut-one": Fault("a runner is cut from its NATS server", _cut_network(is_complete=False)),
-    "cut-all": Fault("a runner is cut from all servers for 20 s", _cut_network(is_complete=True)),
-    "clock-forward": Fault("the clock of a runner steps by +1 h", _step_clock(3600)),
-    "clock-back": Fault("the clock of a runner steps by -1 h", _step_clock(-3600)),
-    "restart-all": Fault("rolling restart of all", _restart_all),
+    "cut-all": Fault(
+        "a runner is cut from all servers for 20 s", _cut_network(is_complete=True), lasts=True
+    ),
+    "clock": Fault("the clock of a runner steps by 1 h, and back", _step_clock),
+    "restart-all": Fault("rolling restart of all", _restart_all, lasts=True),
 }

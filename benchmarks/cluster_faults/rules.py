@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DELAY", "write_rules"]
+__all__ = ["LONG", "SHORT", "write_rules"]
 
-DELAY: Final = 14.0
+SHORT: Final = 7.0
 """Seconds from `/arm/MODULE` to the call of `/fire/MODULE`."""
+
+LONG: Final = 16.0
+"""Seconds from `/arm/MODULE` to the call of `/late/MODULE`: longer than a lease."""
 
 _MODULE: Final = """\
 import os
@@ -26,8 +29,11 @@ async def answer(client):
 @rule
 async def fire(client):
     armed = await yarp.event_listen("/arm/{name}")
-    yarp.delay(armed, {delay}).on_event(
+    yarp.delay(armed, {short}).on_event(
         lambda number: client.action_call("/fire/{name}", RUNNER, number)
+    )
+    yarp.delay(armed, {long}).on_event(
+        lambda number: client.action_call("/late/{name}", RUNNER, number)
     )
 
 
@@ -42,5 +48,5 @@ def write_rules(folder: Path, modules: int) -> list[str]:
     """Write the modules, and return their names."""
     names = [f"m{number:03}" for number in range(modules)]
     for name in names:
-        (folder / f"{name}.py").write_text(_MODULE.format(name=name, delay=DELAY))
+        (folder / f"{name}.py").write_text(_MODULE.format(name=name, short=SHORT, long=LONG))
     return names

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eshet import codec, paths
-from eshet.address import Address, default_server
+from eshet.address import default_server
 from eshet.cause import current
 from eshet.client.callbacks import Callback
 from eshet.client.event_iteration import EventIteration
@@ -40,6 +40,7 @@ from eshet.messages import (
 )
 from eshet.protocol import TimeoutConfig
 from eshet.protocol.framing import frame_with_id
+from eshet.server_address import ServerAddress, make_connector, parse_server_address
 from eshet.types import ValueCallback
 from eshet.unknown import Unknown
 
@@ -92,8 +93,8 @@ class Client:
         server: ESHET server to connect to; defaults to the ESHET_SERVER environment variable, or
             localhost. This may also include the port number (in the form host:port), which
             defaults to 11236; or be the address of NATS servers, such as `nats://host`, through
-            which servers share a tree (see `eshet.nats`). A server in this process can be passed
-            directly.
+            which servers share a tree (see `eshet.nats`). An `eshet.server_address.ServerAddress`,
+            or a server in this process, can be passed directly.
         client_id: msgpack-serialisable ID for this client; will be allocated by the server if not
             provided.
         timeout_cfg: configuration for protocol-level timeouts.
@@ -105,12 +106,13 @@ class Client:
         InvalidPath: the base is not a valid path.
         ValueError: the server is not a valid address, or `max_waiting_bytes` is not positive.
         UnsupportedValue: the client id can't be packed.
+        EshetError: the server is a tree on NATS, and the library for that is not installed.
     """
 
     def __init__(
         self,
         base: str = "/",
-        server: str | Connector | None = None,
+        server: str | ServerAddress | Connector | None = None,
         client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
@@ -119,7 +121,9 @@ class Client:
     ) -> None:
         if server is None:
             server = default_server()
-        connector = _connector(server, logger) if isinstance(server, str) else server
+        if isinstance(server, str):
+            server = parse_server_address(server)
+        connector = make_connector(server, logger) if isinstance(server, ServerAddress) else server
         connection = SharedConnection(
             paths.check_base(base),
             connector,
@@ -127,7 +131,7 @@ class Client:
             timeout_cfg,
             logger,
             max_waiting_bytes,
-            owns_connector=isinstance(server, str),
+            owns_connector=connector is not server,
         )
         self._use(connection)
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
@@ -184,6 +188,11 @@ class Client:
         """The id of this client on the server; None until the server has allocated one."""
         packed = self._manager.client_id
         return None if packed is None else codec.unpack(packed)
+
+    @property
+    def max_payload(self) -> int:
+        """The longest message that the server accepts, in bytes: 65,535, or more on NATS."""
+        return self._manager.max_payload
 
     @property
     def reconnected_at(self) -> float | None:
@@ -550,16 +559,6 @@ class Client:
 def _wire_path(base: str, path: str) -> bytes:
     """Return an absolute path as in a message; cached, as most paths are used again and again."""
     return paths.resolve(base, path).encode()
-
-
-def _connector(server: str, logger: logging.Logger) -> Connector:
-    """Return the connector for an address; raise ValueError if it is none."""
-    if "://" not in server:
-        return Address.parse(server)
-    # Imported when it is used, since it needs a package that not everyone installs.
-    from eshet.nats.connector import NatsConnector
-
-    return NatsConnector.parse(server, logger)
 
 
 def _pack_client_id(client_id: object) -> bytes:

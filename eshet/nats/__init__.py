@@ -2,7 +2,7 @@
 
 From top to bottom; each imports only from those below it:
 
-    connector     the way of one client to a shared tree
+    connector     the way of the clients of a process to a shared tree
     joined        a server that shares its tree with others
     uplink        its membership: from when it joins the others until it leaves
     nodes         all nodes of the shared tree
@@ -19,6 +19,6 @@ From top to bottom; each imports only from those below it:
     address       the URL of a cluster
     exceptions    the errors
 
-Only this package imports nats-py, which is an extra, so nothing imports this package before it is
-used.
+Only this package imports nats-py, which is an extra. So of its modules only `address`, which does
+without, is imported before a tree on NATS is used.
 """

@@ -166,6 +166,21 @@ class NatsConnection:
         """
         return self._connected().max_payload
 
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """The version of nats-server of the connected server.
+
+        Raises:
+            NotConnected: there is no connection.
+        """
+        return self._connected().server_version
+
+    def log_once(self, level: int, text: str) -> None:
+        """Log a text, unless this connection has logged it already."""
+        if text not in self._logged:
+            self._logged.add(text)
+            self.log.log(level, "%s: %s", self.address, text)
+
     def notify_restored(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call the callback, before `on_restored`, when there is a connection again.
 
@@ -312,7 +327,7 @@ class NatsConnection:
 
     async def _reconnect(self, lost: Session) -> Session:
         """Connect to any server, in the end."""
-        self._logged.clear()
+        logged: set[str] = set()
         targets = {target.server: target for target in lost.discovered}
         targets |= {server: Target(server) for server in self.address.servers}
         while True:
@@ -321,7 +336,10 @@ class NatsConnection:
             session, reasons = await self._connect_any(shuffled)
             if session is not None:
                 return session
-            self._log_once(logging.WARNING, f"can't connect: {_joined(reasons)}")
+            text = _joined(reasons)
+            if text not in logged:
+                logged.add(text)
+                self.log.warning("%s: can't connect: %s", self.address, text)
             await asyncio.sleep(_retry_delay())
 
     async def _connect_any(
@@ -346,19 +364,13 @@ class NatsConnection:
         return None, reasons
 
     def _on_error(self, text: str) -> None:
-        self._log_once(logging.ERROR, text)
+        self.log_once(logging.ERROR, text)
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         try:
             callback(*args)
         except (Exception, Interrupted):
             self.log.exception("%s: a callback failed", self.address)
-
-    def _log_once(self, level: int, text: str) -> None:
-        """Log a text, unless it was logged since the connection was lost."""
-        if text not in self._logged:
-            self._logged.add(text)
-            self.log.log(level, "%s: %s", self.address, text)
 
 
 def _joined(reasons: Mapping[Address, str]) -> str:

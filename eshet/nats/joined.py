@@ -122,6 +122,9 @@ class JoinedServer(Server):
         try:
             await self.connection.open()
             await self._join()
+        except NatsError as error:
+            await self.close()
+            raise OSError(str(error)) from error
         except BaseException:
             await self.close()
             raise

@@ -137,6 +137,12 @@ class Session:
         return self._client.max_payload
 
     @property
+    def server_version(self) -> tuple[int, int, int]:
+        """The version of nats-server."""
+        version = self._client.connected_server_version
+        return version.major, version.minor, version.patch
+
+    @property
     def discovered(self) -> list[Target]:
         """The servers of its cluster, as this one knows them."""
         name = self.target.tls_name or self.target.server.host

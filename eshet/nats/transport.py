@@ -5,6 +5,8 @@ whether TLS was used nor how much is unsent; and can't be closed at once.
 """
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Final, cast
@@ -60,6 +62,9 @@ class NatsTransport(Transport, asyncio.Protocol):
         """Connect to a server without TLS."""
         async with asyncio.timeout(connect_timeout):
             await self._loop.create_connection(lambda: self, uri.hostname or "", uri.port or 0)
+        # Nobody listens, but Linux has chosen the port of the server for this end as well.
+        if self._socket is not None and is_connected_to_itself(self._socket):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
     async def connect_tls(
         self,
@@ -170,3 +175,9 @@ class NatsTransport(Transport, asyncio.Protocol):
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
         return data
+
+
+def is_connected_to_itself(transport: asyncio.Transport) -> bool:
+    """Whether both ends of a connection are the same socket."""
+    own, peer = map(transport.get_extra_info, ("sockname", "peername"))
+    return own is not None and own == peer

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eshet.protocol import DEFAULT_PORT
+from eshet.address import Address
+from eshet.server_address import ServerAddress
 from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
@@ -43,8 +44,8 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 @click.argument("rules", type=PathType(), required=False)
 @config_option
 @server_option(
-    "ESHET server to use. By default, use a server that listens on 127.0.0.1:11236, or start one "
-    "there."
+    "ESHET server to use: HOST:PORT, or the URL of NATS servers. By default, use a server that "
+    "listens on 127.0.0.1:11236, or start one there."
 )
 @state_dir_option(
     "Folder for state that survives restarts.  [default: eshet-rules in XDG_STATE_HOME, or in "
@@ -114,7 +115,7 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 def run(
     rules: Path | None,
     config: Path | None,
-    server: str | None,
+    server: ServerAddress | None,
     state_dir: Path | None,
     no_state: bool,
     name: str | None,
@@ -258,7 +259,7 @@ def _run(
     if shadow:
         from eshet_rules.shadow.running import run_shadow
 
-        start, server = run_shadow, server or f"127.0.0.1:{DEFAULT_PORT}"
+        start, server = run_shadow, server or Address("127.0.0.1")
     running = start(
         folder,
         log,

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from eshet.bridges.settings import BridgeSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
+from eshet.nats.address import NatsAddress
 from eshet.protocol import DEFAULT_PORT
+from eshet.server_address import ServerAddress
 from eshet.settings.kinds import (
     ADDRESS,
     FLAG,
@@ -30,9 +32,6 @@ from eshet.utils import TaskStrategy
 from eshet_rules.config.parameters import Parameters
 from eshet_rules.config.where import Where
 from eshet_rules.supervision.limits import RuleLimits
-
-if TYPE_CHECKING:
-    from eshet.nats.address import NatsAddress
 
 __all__ = [
     "PAGE_PORT",
@@ -79,10 +78,7 @@ def _runner_in_cluster(value: Any) -> str:
     return value
 
 
-def _nats_address(value: Any) -> "NatsAddress":
-    # Only a runner of a cluster imports this package.
-    from eshet.nats.address import NatsAddress
-
+def _nats_address(value: Any) -> NatsAddress:
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004 - as of any other invalid value
     return NatsAddress.parse(value)
@@ -98,17 +94,6 @@ _NATS_ADDRESS: Final = ValueKind(
 )
 
 
-def _server_address(value: Any) -> str:
-    if isinstance(value, str) and "://" in value:
-        _nats_address(value)
-        return value
-    address: str = ADDRESS.read(value)
-    return address
-
-
-_SERVER_ADDRESS: Final = ValueKind(f'{ADDRESS.allowed}, or "nats://house"', _server_address)
-
-
 @dataclass(frozen=True)
 class ServerSettings:
     """`[server]`: the ESHET server of the rules.
@@ -122,7 +107,7 @@ class ServerSettings:
             the oldest events are dropped.
     """
 
-    address: str | None = setting(_SERVER_ADDRESS, None)
+    address: ServerAddress | None = setting(ADDRESS, None)
     name: str | None = setting(NAME, None)
     max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING_BYTES)
 
@@ -263,7 +248,7 @@ class ClusterSettings:
     """
 
     name: str | None = setting(NAME, None)
-    server: "NatsAddress | None" = setting(_NATS_ADDRESS, None)
+    server: NatsAddress | None = setting(_NATS_ADDRESS, None)
     listen: str = setting(address_kind(DEFAULT_PORT), f"127.0.0.1:{DEFAULT_PORT}")
     runner: str | None = setting(_HOST_NAME, None)
     labels: tuple[str, ...] = setting(TEXTS, ())

@@ -8,17 +8,21 @@ from structlog.typing import FilteringBoundLogger
 from eshet.connection import Connector
 from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
+from eshet.server_address import ServerAddress
 from eshet_rules.cluster.cluster import Cluster
 from eshet_rules.config import ClusterSettings
 from eshet_rules.exceptions import NoNatsServer
-from eshet_rules.runner.server import is_nats, join_servers
+from eshet_rules.runner.server import join_servers
 
 __all__ = ["joined_cluster"]
 
 
 @contextlib.asynccontextmanager
 async def joined_cluster(
-    name: str, settings: ClusterSettings, server: str | Connector | None, log: FilteringBoundLogger
+    name: str,
+    settings: ClusterSettings,
+    server: ServerAddress | Connector | None,
+    log: FilteringBoundLogger,
 ) -> AsyncIterator[Cluster]:
     """Join a cluster, for the duration of an `async with` statement.
 
@@ -39,9 +43,9 @@ async def joined_cluster(
         return
     address = settings.server
     if address is None:
-        if not (isinstance(server, str) and is_nats(server)):
+        if not isinstance(server, NatsAddress):
             raise NoNatsServer(name)
-        address = NatsAddress.parse(server)
+        address = server
     async with join_servers(
         address, log, listen=settings.listen, name=settings.runner or ""
     ) as joined:

@@ -14,6 +14,7 @@ from eshet.client import Client
 from eshet.client.cause_relay import CauseRelay
 from eshet.client.observer import InputTarget
 from eshet.connection import Connector
+from eshet.server_address import ServerAddress
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
@@ -46,7 +47,7 @@ async def run(
     folder: Path,
     log: FilteringBoundLogger,
     *,
-    server: str | Connector | None = None,
+    server: ServerAddress | Connector | None = None,
     state: Path | None = None,
     reload: bool = True,
     once: bool = False,
@@ -64,7 +65,7 @@ async def run(
     Args:
         folder: the rules folder.
         log: receives all log messages.
-        server: the ESHET server, as `HOST:PORT` or as an object of this process; by default, see
+        server: the ESHET server, by its address or as an object of this process; by default, see
             `find_or_start_server`.
         state: the folder for state that survives restarts; None to keep no state.
         reload: whether to reload changed files.
@@ -105,7 +106,7 @@ async def run(
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
             emit(log, StateFolderFull(folder=str(place)))
-        connector: str | Connector
+        connector: Connector
         cluster = None
         if configuration.cluster.name is not None and not once:
             from eshet_rules.runner.clustering import joined_cluster  # with all of eshet.nats
@@ -115,7 +116,9 @@ async def run(
             )
             connector = cluster.server
         else:
-            connector = await stack.enter_async_context(find_or_start_server(server, log))
+            connector = await stack.enter_async_context(
+                find_or_start_server(server, log, waits=not once)
+            )
         if once:
             await check_server(connector)
         guard = None
@@ -192,8 +195,8 @@ class _BridgeObserver(ConnectionObserver):
 
 def _client_maker(
     runner: Path,
-    server_of: Callable[[str], str | Connector],
-    server: str | Connector,
+    server_of: Callable[[str], Connector],
+    server: Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
     max_waiting_bytes: int,

@@ -1,12 +1,14 @@
 """Real nats-servers with JetStream for tests, on ports of their own on this machine only.
 
-They run in real time, whatever the clock of the loop says: electing a leader takes some seconds.
-`at_real_pace` lets the clock of the loop follow.
+They run in real time, whatever the clock of the loop says: electing a leader takes some seconds,
+and while the loop advances quickly, a connection may time out before the kernel has made it. So where a
+test waits for them, `at_real_pace` lets the clock of the loop follow the real one.
 """
 
 import asyncio
 import base64
 import contextlib
+import ctypes
 import hashlib
 import importlib.util
 import json
@@ -118,7 +120,11 @@ class NatsServer:
         """Start it, and return when it accepts connections."""
         self._log.clear()
         self._process = subprocess.Popen(  # noqa: S603
-            self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            self._command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=_end_with_parent,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
@@ -230,6 +236,11 @@ class NatsCluster:
     def kill(self) -> None:
         for server in self.servers:
             server.kill()
+
+
+def _end_with_parent() -> None:
+    """Have this process killed at the end of its parent, as of a test that exceeds its time."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 @contextlib.contextmanager

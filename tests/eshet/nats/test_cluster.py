@@ -7,7 +7,7 @@ import pytest
 
 from eshet.nats import jetstream
 from eshet.nats.bucket import Bucket
-from eshet.nats.exceptions import NoAnswer, NotConnected
+from eshet.nats.exceptions import NoAnswer, NotConnected, RevisionConflict
 from eshet.nats.jetstream import api
 from tests.eshet.nats.conftest import Connect
 from tests.eshet.nats.watching import watching
@@ -46,6 +46,27 @@ async def test_the_number_of_replicas(cluster, connect: Connect, advance, name, 
     bucket = Bucket((await connect(cluster.url + options)).connection, name)
     await at_real_pace(bucket.open(), advance)
     assert (await info(bucket))["config"]["num_replicas"] == replicas
+
+
+async def test_of_writers_at_once_one_wins(cluster, connect: Connect, advance):
+    connections = [(await connect(cluster.url)).connection for _ in range(3)]
+    if connections[0].server_version < (2, 9, 21):
+        pytest.skip("this nats-server accepts more than one (nats-server issue 4320)")
+    buckets = [Bucket(connection, "race") for connection in connections]
+    await at_real_pace(open_with_three_replicas(buckets[0]), advance)
+    for round_number in range(100):
+        writes = (bucket.put(f"light{round_number}", b"on", 0) for bucket in buckets)
+        writing = asyncio.gather(*writes, return_exceptions=True)
+        outcomes = await at_real_pace(writing, advance)
+        assert sorted(map(type, outcomes), key=str) == [RevisionConflict, RevisionConflict, int]
+
+
+async def test_an_old_server_is_reported(cluster, connect: Connect, advance, caplog):
+    peer = await connect(cluster.url)
+    for name in ("reported1", "reported2"):
+        await at_real_pace(open_with_three_replicas(Bucket(peer.connection, name)), advance)
+    is_old = peer.connection.server_version < (2, 9, 21)
+    assert caplog.text.count("accepts two writes at the same time") == is_old
 
 
 async def test_a_bucket_gets_three_replicas_when_there_are_enough_servers(

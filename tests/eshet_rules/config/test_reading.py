@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from eshet.address import Address
 from eshet.utils import RunSerially
 from eshet_rules.cli.templates import template
 from eshet_rules.config import Configuration, ConfigurationFile, Where
@@ -59,7 +60,7 @@ def test_each_key_is_read_as_what_it_means(read, file):
         retry = true
         """
     )
-    assert configuration.server.address == "house:11236"
+    assert configuration.server.address == Address("house", 11236)
     assert configuration.server.name == "upstairs"
     log = configuration.log
     assert (log.format, log.level, log.redact) == ("json", "warning", ("/alarm/*",))
@@ -105,9 +106,12 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for(tmp_path,
 def test_what_the_command_line_says_beats_the_file_and_the_rest_is_as_it_is(read):
     configuration = read(
         '[server]\naddress = "house"\nname = "upstairs"',
-        overrides={"server": {"address": "other:1", "name": None}, "watch": {"reload": False}},
+        overrides={
+            "server": {"address": Address("other", 1), "name": None},
+            "watch": {"reload": False},
+        },
     )
-    assert configuration.server.address == "other:1"
+    assert configuration.server.address == Address("other", 1)
     assert configuration.server.name == "upstairs"
     assert configuration.watch.reload is False
 
