@@ -169,9 +169,8 @@ class Watch:
             self._unsubscribe()
             return
         self._number = number
-        if entry.revision > self._revision:
-            self._revision = entry.revision
-            self._call(self._on_entry, entry)
+        self._revision = entry.revision
+        self._call(self._on_entry, entry)
         if pending == 0:
             self._become_ready()
 

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,10 @@ PROGRAMS = ("debian", "pypi")
 _PATIENCE = 40.0  # in real seconds, for a machine that is busy with other tests
 _TICK = 0.02
 
+# Tells the number of the server's process, and kills it when the standard input ends: so it does
+# not outlive a process with tests that is killed.
+_GUARD = '"$@" > /dev/null & echo $!; exec 2> /dev/null; read -r _; kill -9 $!; wait'
+
 
 def nats_program(name: str = "pypi") -> str:
     """Return the executable of one of `PROGRAMS`, or skip the test where it is not installed."""
@@ -74,6 +79,7 @@ class NatsServer:
         name: of the server.
         port: None for a free one.
         jetstream: whether it has JetStream.
+        has_logged: notified of each line of its log; for several servers, the same one.
     """
 
     def __init__(
@@ -85,12 +91,13 @@ class NatsServer:
         name: str = "nats",
         port: int | None = None,
         jetstream: bool = True,
+        has_logged: threading.Condition | None = None,
     ) -> None:
         self.name = name
         self.port = port or free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self._store = folder / "store"
-        self._command = [program, "-c", str(folder / "nats.conf")]
+        self._command = ["/bin/sh", "-c", _GUARD, "sh", program, "-c", str(folder / "nats.conf")]
         (folder / "nats.conf").write_text(
             "\n".join(
                 [
@@ -102,10 +109,12 @@ class NatsServer:
                 ]
             )
         )
-        self._process: subprocess.Popen[str] | None = None
+        self._guard: subprocess.Popen[str] | None = None
+        self._pid = 0
         self._reader: threading.Thread | None = None
         self._log: list[str] = []
-        self._has_logged = threading.Condition()
+        self._has_ended = False
+        self._has_logged = has_logged or threading.Condition()
 
     @property
     def url(self) -> str:
@@ -113,15 +122,19 @@ class NatsServer:
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None
+        return self._guard is not None
 
     def start(self) -> None:
         """Start it, and return when it accepts connections."""
         self._log.clear()
-        self._process = subprocess.Popen(  # noqa: S603
-            self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        self._has_ended = False
+        pipe = subprocess.PIPE
+        self._guard = guard = subprocess.Popen(  # noqa: S603
+            self._command, stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,))
+        assert guard.stdout is not None
+        self._pid = int(guard.stdout.readline())
+        self._reader = threading.Thread(target=self._read, args=(guard,))
         self._reader.start()
         self.wait_for("Server is ready")
 
@@ -135,54 +148,58 @@ class NatsServer:
 
     def freeze(self) -> None:
         """Stop its process: connections stay open, and nothing is answered."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        assert self._guard is not None
+        os.kill(self._pid, signal.SIGSTOP)
+        threads = Path(f"/proc/{self._pid}/task")  # on Linux, where each stops in its own time
+        while any(state_of(thread) != "T" for thread in threads.glob("*")):
+            pass
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        assert self._guard is not None
+        os.kill(self._pid, signal.SIGCONT)
 
     def lose_files(self) -> None:
         """Delete everything that it has stored; it must not run."""
         shutil.rmtree(self._store)
 
-    def wait_for(self, *texts: str) -> str:
-        """Return the first line of its log with one of these texts, as soon as there is one."""
-
-        def found() -> str:
-            lines = (line for line in self._log if any(text in line for text in texts))
-            return next(lines, "")
-
+    def wait_for(self, text: str) -> None:
+        """Return as soon as its log contains a text."""
         with self._has_logged:
-            if not self._has_logged.wait_for(
-                lambda: found() or not self._is_alive(), timeout=_PATIENCE
-            ):
-                pytest.fail(f"{self.name} does not log {texts}:\n{''.join(self._log)}")
-        if not found():
-            pytest.fail(f"{self.name} has ended:\n{''.join(self._log)}")
-        return found()
+            self._has_logged.wait_for(
+                lambda: self.has_logged(text) or self._has_ended, timeout=_PATIENCE
+            )
+        if not self.has_logged(text):
+            pytest.fail(f"{self.name} does not log {text!r}:\n{''.join(self._log)}")
 
-    def _is_alive(self) -> bool:
-        return self._reader is not None and self._reader.is_alive()
+    def has_logged(self, text: str) -> bool:
+        return any(text in line for line in self._log)
 
     def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(number)
-            process.send_signal(signal.SIGCONT)
-            process.wait()
-            assert self._reader is not None
-            self._reader.join()
-            assert process.stderr is not None
-            process.stderr.close()
+        guard, self._guard = self._guard, None
+        if guard is None:
+            return
+        os.kill(self._pid, number)
+        os.kill(self._pid, signal.SIGCONT)
+        assert self._reader is not None
+        self._reader.join()
+        with guard:
+            pass  # closes its standard input, and waits for it
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+    def _read(self, guard: subprocess.Popen[str]) -> None:
+        assert guard.stderr is not None
+        for line in guard.stderr:
             with self._has_logged:
                 self._log.append(line)
                 self._has_logged.notify_all()
+        with self._has_logged:
+            self._has_ended = True
+            self._has_logged.notify_all()
+
+
+def state_of(thread: Path) -> str:
+    """Return a letter for what a thread does, such as T for stopped."""
+    return (thread / "stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 class NatsCluster:
@@ -195,6 +212,7 @@ class NatsCluster:
     """
 
     def __init__(self, program: str, folder: Path, lines: Sequence[str] = ()) -> None:
+        self._has_logged = threading.Condition()
         routes = [free_port() for _ in range(3)]
         urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.servers = [
@@ -206,6 +224,7 @@ class NatsCluster:
                     *lines,
                 ],
                 name=f"nats{number}",
+                has_logged=self._has_logged,
             )
             for number, port in enumerate(routes, 1)
         ]
@@ -221,8 +240,13 @@ class NatsCluster:
         """Start them, and return when JetStream has a leader."""
         for server in self.servers:
             server.start()
-        for server in self.servers:
-            server.wait_for("JetStream cluster new metadata leader", "Self is new JetStream")
+        with self._has_logged:
+            if not self._has_logged.wait_for(self._has_leader, timeout=_PATIENCE):
+                pytest.fail("JetStream has no leader")
+
+    def _has_leader(self) -> bool:
+        text = "Self is new JetStream cluster metadata leader"
+        return any(server.has_logged(text) for server in self.servers)
 
     def kill(self) -> None:
         for server in self.servers:
