@@ -39,6 +39,9 @@ RATE: Final = 200.0
 _BEFORE: Final = 2.0
 """Seconds from the beginning of the delays to the fault: more than between two checkpoints."""
 
+_RECORDED: Final = 3.0
+"""Seconds after which the trail says what became of a call whose answer was lost."""
+
 _SETTLED: Final = 4.0
 """Seconds without a module changing its runner before the next fault."""
 
@@ -125,7 +128,7 @@ async def _round(
     await heal()
     await _until_settled(devices, 3)
     until = time.monotonic()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(_RECORDED)
     modules = [each for each in devices.modules if before.get(each) in runners_concerned]
     answers = [each for each in devices.answers if since - 1 <= each.at <= until]
     counted = Counter((each.module, each.number) for each in answers)

@@ -29,7 +29,7 @@ _CATCH_UP: Final = 2.0
 _SWEEP_EVERY: Final = 30.0
 """Seconds between two rounds of deleting the entries of servers that are gone."""
 
-_CHECK_EVERY: Final = 2.5
+_CHECK_EVERY: Final = 1.0
 """Seconds between two checks for requests whose answers may have been lost."""
 
 
