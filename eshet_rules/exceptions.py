@@ -24,6 +24,7 @@
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
     ├── NoNatsServer         a runner of a cluster has no NATS servers
+    ├── NoNatsLibrary        a runner of a cluster has no library for NATS
     ├── NotInCluster         a runner is in no cluster
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
@@ -57,6 +58,7 @@ __all__ = [
     "LoopOfRules",
     "MissingParameter",
     "NeverBoth",
+    "NoNatsLibrary",
     "NoNatsServer",
     "NoPaths",
     "NoRules",
@@ -519,6 +521,15 @@ class NoNatsServer(RulesError):
             f"the runners of the cluster {cluster} are joined by NATS: name its servers with "
             '`server = "nats://HOST"` below [cluster], or --server nats://HOST'
         )
+
+
+class NoNatsLibrary(RulesError):
+    """A runner is to join a cluster, but the library for NATS is not installed."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("a cluster needs the library nats-py: pip install 'eshet-rules[nats]'")
 
 
 class NotInCluster(RulesError):

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
@@ -21,6 +22,7 @@ from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
+from eshet_rules.exceptions import NoNatsLibrary
 from eshet_rules.modules.discovery import check_folder
 from eshet_rules.runner.bridges import BRIDGE, PAGE, MakeClient
 from eshet_rules.runner.connections import ConnectionObserver, Connections
@@ -39,6 +41,9 @@ from eshet_rules.runner.view import Page
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.loops import LoopObserver
 from eshet_rules.supervision.scope import own_tasks_by_scope
+
+if TYPE_CHECKING:
+    from eshet_rules.cluster.cluster import Cluster
 
 __all__ = ["run", "state_folder"]
 
@@ -106,19 +111,9 @@ async def run(
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
             emit(log, StateFolderFull(folder=str(place)))
-        connector: Connector
-        cluster = None
-        if configuration.cluster.name is not None and not once:
-            from eshet_rules.runner.clustering import joined_cluster  # with all of eshet.nats
-
-            cluster = await stack.enter_async_context(
-                joined_cluster(configuration.cluster.name, configuration.cluster, server, log)
-            )
-            connector = cluster.server
-        else:
-            connector = await stack.enter_async_context(
-                find_or_start_server(server, log, waits=not once)
-            )
+        connector, cluster = await stack.enter_async_context(
+            _server_and_cluster(configuration, server, log, once=once)
+        )
         if once:
             await check_server(connector)
         guard = None
@@ -158,6 +153,30 @@ async def run(
 
         await stack.enter_async_context(keeping_lock(lock, trail_lock, write_again, log))
         return await (runner.run_once() if once else runner.run(file, reload=reload))
+
+
+@contextlib.asynccontextmanager
+async def _server_and_cluster(
+    configuration: Configuration,
+    server: ServerAddress | Connector | None,
+    log: FilteringBoundLogger,
+    *,
+    once: bool,
+) -> "AsyncIterator[tuple[Connector, Cluster | None]]":
+    """Find or start the server, and join the cluster if there is one."""
+    name = configuration.cluster.name
+    if name is None or once:
+        async with find_or_start_server(server, log, waits=not once) as connector:
+            yield connector, None
+        return
+    try:
+        from eshet_rules.runner.clustering import joined_cluster
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "nats":
+            raise
+        raise NoNatsLibrary from None
+    async with joined_cluster(name, configuration.cluster, server, log) as cluster:
+        yield cluster.server, cluster
 
 
 def _trail(settings: AuditSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
