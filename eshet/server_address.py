@@ -10,7 +10,13 @@ from eshet.connection import ClosableConnector, Connector
 from eshet.exceptions import EshetError
 from eshet.nats.address import NatsAddress
 
-__all__ = ["ServerAddress", "connector_to", "make_connector", "parse_server_address"]
+__all__ = [
+    "ServerAddress",
+    "connector_to",
+    "make_connector",
+    "no_nats_library",
+    "parse_server_address",
+]
 
 ServerAddress: TypeAlias = Address | NatsAddress
 """The address of a server; its text shows no secrets."""
@@ -47,10 +53,13 @@ def make_connector(address: ServerAddress, logger: logging.Logger = _log) -> Con
     try:
         from eshet.nats.connector import NatsConnector
     except ModuleNotFoundError:
-        raise EshetError(
-            f"{address} needs the library nats-py: pip install 'eshet-rules[nats]'"
-        ) from None
+        raise no_nats_library(address) from None
     return NatsConnector(address, logger)
+
+
+def no_nats_library(address: NatsAddress) -> EshetError:
+    """Return the error for an address that can't be used without nats-py."""
+    return EshetError(f"{address} needs the library nats-py: pip install 'eshet-rules[nats]'")
 
 
 @asynccontextmanager

@@ -103,12 +103,14 @@ class NatsAddress:
         Raises:
             OSError: one of the files can't be used.
         """
+        file = self.ca
         try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.cert is not None:
+                file = self.key or self.cert
                 context.load_cert_chain(self.cert, self.key)
         except OSError as error:
-            raise OSError(f"the TLS files can't be used: {error}") from None
+            raise OSError(f"{file} can't be used for TLS: {error.strerror or error}") from None
         return context
 
     def __str__(self) -> str:

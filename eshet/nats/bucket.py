@@ -6,6 +6,7 @@ repeat requests while JetStream elects a leader.
 """
 
 import itertools
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,7 +16,7 @@ from nats.nuid import NUID
 from eshet.nats.connection import NatsConnection
 from eshet.nats.entry import DELETION, Entry, stored
 from eshet.nats.exceptions import JetStreamRefused, NoAnswer, RevisionConflict
-from eshet.nats.jetstream import ErrorCode, answer_of, api, repeated
+from eshet.nats.jetstream import ErrorCode, api, repeated, store
 from eshet.nats.watch import OnEntry, Watch
 
 __all__ = ["Bucket", "Entry"]
@@ -30,6 +31,11 @@ _MAX_DUPLICATE_WINDOW: Final = 120.0  # the default of JetStream, in seconds
 _MANY_REPLICAS: Final = 3
 
 _CONFLICTS: Final = frozenset({ErrorCode.WRONG_REVISION, ErrorCode.OTHER_WRITE_UNDER_WAY})
+_ATOMIC_SINCE: Final = (2, 9, 21)  # nats-server issue 4320
+_NOT_ATOMIC: Final = (
+    "nats-server before 2.9.21 sometimes accepts two writes at the same time that expect the same "
+    "revision, in buckets with several replicas; the second one holds"
+)
 _TOO_FEW_SERVERS: Final = frozenset(
     {ErrorCode.NO_PEERS, ErrorCode.INSUFFICIENT_RESOURCES, ErrorCode.REPLICAS_NOT_SUPPORTED}
 )
@@ -77,13 +83,18 @@ class Bucket:
             JetStreamRefused: JetStream is not enabled, or the bucket exceeds the limits of the
                 account, or a stream of another kind has its name.
         """
-        await self._open()
+        info = await self._open()
+        if info["config"]["num_replicas"] > 1 and self.connection.server_version < _ATOMIC_SINCE:
+            self.connection.log_once(logging.WARNING, _NOT_ATOMIC)
 
     async def put(self, key: str, value: bytes, revision: int | None) -> int:
         """Write an entry.
 
         Writes are sent in the order of the calls, and many may be under way at once. Two writes of
         one key with revision None may be stored in another order if JetStream elects a leader.
+
+        With several replicas, nats-server before 2.9.21 sometimes accepts two writes that expect
+        the same revision, if they arrive within milliseconds: both return, and the second holds.
 
         Args:
             key: names, separated by dots.
@@ -191,13 +202,18 @@ class Bucket:
                 "choose another prefix",
             )
         replicas: int = present["num_replicas"]
-        is_current = present["max_age"] == wanted["max_age"] and (
-            replicas >= _MANY_REPLICAS if self._replicas is None else replicas == self._replicas
+        # A single server accepts more replicas, but drops such a stream when it is restarted.
+        has_replicas = (
+            "name" not in info.get("cluster", {})
+            or replicas == self._replicas
+            or (self._replicas is None and replicas >= _MANY_REPLICAS)
         )
-        if is_current:
+        if has_replicas and present["max_age"] == wanted["max_age"]:
             return info
-        changed = {name: wanted[name] for name in ("max_age", "duplicate_window")}
-        return await self._with_replicas("UPDATE", present | changed, at_least=replicas)
+        changed = present | {name: wanted[name] for name in ("max_age", "duplicate_window")}
+        if has_replicas:
+            return await self._api("STREAM.UPDATE", changed, "open")
+        return await self._with_replicas("UPDATE", changed, at_least=replicas)
 
     async def _with_replicas(
         self, verb: str, config: dict[str, Any], at_least: int
@@ -210,6 +226,14 @@ class Bucket:
             except JetStreamRefused as error:
                 if error.code not in _TOO_FEW_SERVERS:
                     raise
+                if error.code != ErrorCode.REPLICAS_NOT_SUPPORTED:  # which a single server says
+                    self.connection.log.warning(
+                        "bucket %s: %d of %d replicas, until it is opened again: %s",
+                        self.name,
+                        at_least,
+                        _MANY_REPLICAS,
+                        error.description,
+                    )
         replicas = {"num_replicas": self._replicas or at_least}
         return await self._api(f"STREAM.{verb}", config | replicas, "open")
 
@@ -247,36 +271,32 @@ class Bucket:
         headers = {**kind, _WRITE: write}
         if revision is not None:
             headers[_EXPECTED] = str(revision)
-        is_repeated = False
 
         async def attempt() -> int:
-            nonlocal is_repeated
-            was_repeated, is_repeated = is_repeated, True
-            answer = await self.connection.request(subject, value, headers=headers)
             try:
-                written: int = answer_of(answer, request)["seq"]
+                return await store(self.connection, subject, value, headers, request)
             except JetStreamRefused as error:
                 if revision is None or error.code not in _CONFLICTS:
                     raise
-                if not was_repeated:
-                    raise RevisionConflict(self.name, key, revision) from None
                 return await self._written(key, write, revision)
-            return written
 
         return await repeated(self.connection, attempt)
 
     async def _written(self, key: str, write: str, revision: int) -> int:
-        """Return the revision of a write that may have succeeded although its answer was lost.
+        """Return the revision of a write that JetStream has refused, but may have stored before.
+
+        The answer to an earlier attempt may have been lost. With several replicas, JetStream also
+        refuses a write because of another one that is under way, and may not be stored in the end.
 
         Raises:
-            RevisionConflict: it was refused.
-            NoAnswer: it is still under way.
+            RevisionConflict: another write was stored.
+            NoAnswer: none was stored.
         """
         found = await self._read(key)
         if found is not None and found[1].get(_WRITE) == write:
             return found[0].revision
         if revision == (found[0].revision if found is not None else 0):
-            raise NoAnswer(f"write {key} in {self.name}", "the write is still under way")
+            raise NoAnswer(f"write {key} in {self.name}", "another write is under way")
         raise RevisionConflict(self.name, key, revision)
 
     async def _read(self, key: str) -> tuple[Entry, Mapping[str, str]] | None:

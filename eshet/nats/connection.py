@@ -13,6 +13,7 @@ from nats.aio.subscription import Subscription as RawSubscription
 from nats.nuid import NUID
 
 from eshet.address import Address
+from eshet.exceptions import Interrupted
 from eshet.nats.address import NatsAddress
 from eshet.nats.exceptions import NoAnswer, NotConnected
 from eshet.nats.session import Session, Target, error_text
@@ -87,7 +88,7 @@ class Subscription:
             self._on_message(
                 NatsMessage(message.subject, message.data, message.reply, message.headers or {})
             )
-        except Exception:
+        except (Exception, Interrupted):
             self._log.exception("a message to %s could not be processed", self.subject)
 
 
@@ -110,6 +111,7 @@ class NatsConnection:
         self._name: Final = name
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._subscriptions: Final[dict[Subscription, None]] = {}
         self._restored: Final[dict[Callable[[], object], None]] = {}
         self._inbox: Final = f"_INBOX.{NUID().next().decode()}"
@@ -140,6 +142,7 @@ class NatsConnection:
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self.flush()
+        self._is_closing = True
         task.cancel()
         await asyncio.wait([task])
         session, self._session = self._session, None
@@ -162,6 +165,21 @@ class NatsConnection:
             NotConnected: there is no connection.
         """
         return self._connected().max_payload
+
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """The version of nats-server of the connected server.
+
+        Raises:
+            NotConnected: there is no connection.
+        """
+        return self._connected().server_version
+
+    def log_once(self, level: int, text: str) -> None:
+        """Log a text, unless this connection has logged it already."""
+        if text not in self._logged:
+            self._logged.add(text)
+            self.log.log(level, "%s: %s", self.address, text)
 
     def notify_restored(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call the callback, before `on_restored`, when there is a connection again.
@@ -297,10 +315,11 @@ class NatsConnection:
             self._call(self.on_lost, reason)
             if loop.time() - connected_at < _SHORT:
                 await asyncio.sleep(_retry_delay())
-            session = await self._reconnect(session)
+            self._session = session = await self._reconnect(session)
+            if self._is_closing:
+                return
             for subscription in self._subscriptions:
                 subscription._start(session)
-            self._session = session
             self.log.info("%s: connected again, to %s", self.address, session.target.server)
             for callback in list(self._restored):
                 self._call(callback)
@@ -308,7 +327,7 @@ class NatsConnection:
 
     async def _reconnect(self, lost: Session) -> Session:
         """Connect to any server, in the end."""
-        self._logged.clear()
+        logged: set[str] = set()
         targets = {target.server: target for target in lost.discovered}
         targets |= {server: Target(server) for server in self.address.servers}
         while True:
@@ -317,7 +336,10 @@ class NatsConnection:
             session, reasons = await self._connect_any(shuffled)
             if session is not None:
                 return session
-            self._log_once(logging.WARNING, f"can't connect: {_joined(reasons)}")
+            text = _joined(reasons)
+            if text not in logged:
+                logged.add(text)
+                self.log.warning("%s: can't connect: %s", self.address, text)
             await asyncio.sleep(_retry_delay())
 
     async def _connect_any(
@@ -336,22 +358,19 @@ class NatsConnection:
                 reasons[target.server] = error_text(error)
             else:
                 return session, {}
+            # asyncio.wait_for of Python 3.11, in nats-py, may drop a cancellation.
+            if self._is_closing:
+                raise asyncio.CancelledError
         return None, reasons
 
     def _on_error(self, text: str) -> None:
-        self._log_once(logging.ERROR, text)
+        self.log_once(logging.ERROR, text)
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:
+        except (Exception, Interrupted):
             self.log.exception("%s: a callback failed", self.address)
-
-    def _log_once(self, level: int, text: str) -> None:
-        """Log a text, unless it was logged since the connection was lost."""
-        if text not in self._logged:
-            self._logged.add(text)
-            self.log.log(level, "%s: %s", self.address, text)
 
 
 def _joined(reasons: Mapping[Address, str]) -> str:

@@ -17,7 +17,7 @@ DELETION: Final = {_OPERATION: "DEL"}
 """The headers of a deletion."""
 
 _DELETIONS: Final = frozenset({"DEL", "PURGE"})
-_SECOND: Final = 1_000_000_000  # of JetStream, in ns
+_MICROSECOND: Final = 1000  # of JetStream, in ns
 _ACK_TOKENS: Final = 9
 
 
@@ -29,7 +29,8 @@ class Entry(NamedTuple):
         value: empty if it was deleted.
         revision: the number of this write, unique and increasing within the bucket.
         is_deleted: whether the write deleted the entry.
-        written: when the server stored it, in seconds since 1970-01-01 UTC, by its clock.
+        written: when the server stored it, in seconds since 1970-01-01 UTC, by its clock, to
+            the microsecond.
     """
 
     key: str
@@ -69,7 +70,7 @@ def delivered(message: NatsMessage, prefix: str) -> Delivery:
         message.payload,
         revision,
         _is_deletion(message.headers),
-        time / _SECOND,
+        time // _MICROSECOND / 1_000_000,
     )
     return Delivery(entry, number, pending)
 

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeVar
 from eshet.nats.connection import NatsConnection, NatsMessage
 from eshet.nats.exceptions import JetStreamRefused, NoAnswer, NotConnected
 
-__all__ = ["ErrorCode", "answer_of", "api", "repeated"]
+__all__ = ["ErrorCode", "api", "repeated", "store"]
 
-PATIENCE: Final = 10.0
-"""For how many seconds a request is repeated; electing a leader takes 4 to 7 s."""
+PATIENCE: Final = 15.0
+"""For how many seconds a request is repeated; electing a leader takes 4 to 9 s."""
 
 RETRY_DELAY: Final = (0.1, 0.2)
 """The shortest and the longest pause, in seconds, before a request is repeated."""
@@ -67,22 +67,55 @@ async def api(
         JetStreamRefused: the answer is an error, or JetStream is not enabled.
     """
     subject, payload = f"$JS.API.{call}", json.dumps(body).encode()
-    message = await connection.request(subject, payload, timeout=_API_TIMEOUT)
+    try:
+        message = await connection.request(subject, payload, timeout=_API_TIMEOUT)
+    except NoAnswer as error:
+        raise NoAnswer(request, error.reason) from None
     if message.is_no_responders:  # its servers listen to this, even without a leader
         code = ErrorCode.NOT_ENABLED
         raise JetStreamRefused(request, code, "JetStream is not enabled", _ADVICE[code])
-    return answer_of(message, request)
+    return _content(message, request)
 
 
-def answer_of(message: NatsMessage, request: str) -> dict[str, Any]:
+async def store(
+    connection: NatsConnection,
+    subject: str,
+    payload: bytes,
+    headers: Mapping[str, str],
+    request: str,
+) -> int:
+    """Publish a message to a stream once, and return its number in the stream.
+
+    Args:
+        connection: to NATS.
+        subject: one of the subjects of the stream.
+        payload: content.
+        headers: by name.
+        request: a description for errors, such as `"write light in nodes"`.
+
+    Raises:
+        NotConnected: there is no connection, or it was lost before the answer arrived.
+        NoAnswer: there is no answer, as the stream has no leader.
+        JetStreamRefused: the answer is an error.
+        MessageTooLong: the server accepts no message of this length.
+    """
+    try:
+        message = await connection.request(subject, payload, headers=headers)
+    except NoAnswer as error:
+        raise NoAnswer(request, error.reason) from None
+    if message.is_no_responders:
+        raise NoAnswer(request, "its stream has no leader")
+    sequence: int = _content(message, request)["seq"]
+    return sequence
+
+
+def _content(message: NatsMessage, request: str) -> dict[str, Any]:
     """Return the content of an answer of JetStream.
 
     Raises:
         NoAnswer: JetStream is electing a leader.
         JetStreamRefused: the answer is an error.
     """
-    if message.is_no_responders:
-        raise NoAnswer(request, "JetStream has no leader for it")
     answer: dict[str, Any] = json.loads(message.payload)
     error = answer.get("error")
     if error is None:

@@ -168,6 +168,10 @@ class JoinedServer(Server):
         """
         return LeasedConnector(self, lease)
 
+    def _is_intended(self, reason: str) -> bool:
+        # That this server is cut off is logged once, not for each client.
+        return reason.startswith(_CUT_OFF) or super()._is_intended(reason)
+
     def started(self, session: ServerSession) -> None:
         """See `eshet.server.session.Host`."""
         super().started(session)
@@ -192,7 +196,6 @@ class JoinedServer(Server):
     async def _join(self) -> None:
         router = self.router
         assert isinstance(router, SharedRouter)  # noqa: S101 - made above
-        self._cut_off = self._loop.create_future()
         self._uplink = uplink = NatsUplink(
             self.connection,
             self.address.prefix,
@@ -209,6 +212,7 @@ class JoinedServer(Server):
         except BaseException:
             await self._end_uplink()
             raise
+        self._cut_off = self._loop.create_future()
         self._joined.set()
         self.on_members()
 
@@ -273,6 +277,8 @@ class JoinedServer(Server):
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+        if self._uplink is not None:
+            self._uplink.connection_restored()
 
     def _end_grace(self) -> None:
         self._grace = None

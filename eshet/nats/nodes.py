@@ -22,8 +22,8 @@ from eshet.nats.exceptions import NatsError, RevisionConflict
 from eshet.nats.fence import Fence
 from eshet.nats.members import Members
 from eshet.nats.relay import Relay
-from eshet.server.peer import Asked
-from eshet.server.shared import Claim, RemoteOwner, SharedRouter
+from eshet.server.peer import Asked, Peer
+from eshet.server.shared import Claim, Departed, RemoteOwner, SharedRouter
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
 __all__ = ["Nodes", "key_of", "path_of"]
@@ -33,6 +33,9 @@ _SAME_CLIENT: Final = 1.0
 
 _PAUSE: Final = 0.05
 """Seconds between two attempts to write an entry."""
+
+KEPT: Final = 3.0
+"""Seconds for which a state keeps its value while one holder of a lease follows another."""
 
 _MAX_WAITING: Final = 100
 """How many changes of one state may wait for NATS; beyond that, the oldest are dropped."""
@@ -226,7 +229,7 @@ class Nodes:
 
     def _show(self, path: bytes, record: _Record) -> None:
         node = self._router.tree.node_at(path)
-        if node is not None and not (node.owner is None or isinstance(node.owner, RemoteOwner)):
+        if node is not None and not isinstance(node.owner, RemoteOwner | Departed | None):
             return  # it is claimed here, and that claim will be decided
         since = self._loop.time() - max(0.0, wall_time() - record.written)
         owner = self._owner(record)
@@ -352,14 +355,18 @@ class Nodes:
         content = _Content(claim.kind, claim.client_id, role, token)
         record = self._records.get(own.path)
         while record is None or not await self._is_taken(record, content):
+            node = self._router.tree.node_at(own.path)
+            value = None if node is None or not _is_same_role(content, record, own) else node.value
             try:
-                own.revision = await self._put(own, content, None)
+                own.revision = await self._put(own, content, value)
             except RevisionConflict:
                 record = await self._read(own)
                 continue
             own.content = content
-            if not self._router.decide(claim):
+            if not self._router.decide(claim, keeps_value=value is not None):
                 await self._delete(own)
+            elif value is not None:
+                self._loop.call_later(KEPT, self._end_kept, own, own.revision)
             self._flush()
             return
         if record.client == content.client and await self._is_changed(own.path):
@@ -371,6 +378,15 @@ class Nodes:
         if record is not None and self._members.is_alive(record.server):
             self._show(own.path, record)
         self._flush()
+
+    def _end_kept(self, own: _Own, revision: int) -> None:
+        """Make a state unknown that has the value of its last owner, and was not changed since."""
+        node = self._router.tree.node_at(own.path)
+        is_unchanged = own.revision == revision and own.content is not None and not own.waiting
+        if node is not None and is_unchanged and not self._is_closed:
+            self._router.update(node, None, self._loop.time())
+            self._put_off(own.path, _Change(node, None, (self._relay.peer, 0), ()))
+            self._flush()
 
     async def _is_changed(self, path: bytes) -> bool:
         """Wait until the entry of a node is written again; return false after some time."""
@@ -452,10 +468,8 @@ class Nodes:
         """Cut off the client whose node another server has taken."""
         own.content, own.revision = None, revision
         node = self._router.tree.node_at(own.path)
-        peer = (
-            None if node is None else self._router.peers.get(getattr(node.owner, "client_id", b""))
-        )
-        if peer is not None:
+        peer = None if node is None else node.owner
+        if isinstance(peer, Peer):
             self._router.cut_off(peer, f"a client of another server has taken {own.path.decode()}")
 
     # --- entries of servers that are gone -----------------------------------------------------
@@ -477,6 +491,13 @@ class Nodes:
                         await self._bucket.delete(key_of(path), record.revision)
                     except RevisionConflict:
                         continue
+
+
+def _is_same_role(content: _Content, record: _Record | None, own: _Own) -> bool:
+    """Whether the last owner of a node had the same lease as the new one."""
+    if content.role is None:
+        return False
+    return any(last is not None and last.role == content.role for last in (record, own.content))
 
 
 _NOT_OWNER: Final = b"\xa9not_owner"

@@ -118,6 +118,7 @@ class Relay:
         self._emitted: dict[int, _Emitted] = {}
         self._frames = FrameReader(accepts_long=True)
         self._subscriptions: list[Subscription] = []
+        self._unsent: list[tuple[str, bytes, int]] = []  # subject, payload, number of the request
 
     def open(self) -> None:
         """Receive the requests and events of others, until `close`."""
@@ -136,6 +137,7 @@ class Relay:
             subscription.unsubscribe()
         for emitted in list(self._emitted.values()):
             emitted.give_up()
+        self._unsent.clear()
         self.fail()
 
     def ask_subject(self, server: str) -> str:
@@ -159,18 +161,37 @@ class Relay:
         number = self._next
         message = [_REQUEST, code, *_lease_of(asked[0]), rest]
         try:
-            self._publish(self.ask_subject(server), message, self._reply_subject(number))
-        except NatsError as error:
-            self._log.debug("a request was not sent: %s", error)
-            raise TreeError("client_exited") from None
+            self._send(self.ask_subject(server), msgpack.packb(message), number)
         except MessageTooLong:
             raise TreeError("value_too_long") from None
         self._sent[number] = _Sent(asked, server, self._loop.time())
 
+    def _send(self, subject: str, payload: bytes, number: int = 0) -> None:
+        """Publish a request or an event; without a connection, when there is one again."""
+        if self._unsent or not self._connection.is_connected:
+            self._unsent.append((subject, payload, number))
+            return
+        reply = self._reply_subject(number) if number else ""
+        try:
+            self._connection.publish(subject, payload, reply=reply)
+        except NatsError:
+            self._unsent.append((subject, payload, number))
+
+    def resume(self) -> None:
+        """Publish what has waited for a connection."""
+        unsent, self._unsent = self._unsent, []
+        for subject, payload, number in unsent:
+            if not number or number in self._sent:
+                self._send(subject, payload, number)
+
     def fail(self, server: str | None = None) -> None:
-        """Answer the requests to a server that is gone; to all, after a loss of the connection."""
+        """Answer the requests to a server that is gone; to all, after a loss of the connection.
+
+        In that case, those that were not sent yet wait for the next connection.
+        """
+        unsent = {number for _, _, number in self._unsent}
         for number, sent in list(self._sent.items()):
-            if server is None or sent.server == server:
+            if sent.server == server or (server is None and number not in unsent):
                 del self._sent[number]
                 self._router.answer(sent.asked, ReplyError.code, _GONE)
         self._flush()
@@ -276,9 +297,10 @@ class Relay:
 
     def emit(self, asker: Peer, path: bytes, value: bytes) -> None:
         """Emit an event at the other servers."""
+        payload = msgpack.packb([*_lease_of(asker), value])
         try:
-            self._publish(self._event_subject(path), [*_lease_of(asker), value])
-        except NatsError as error:
+            self._send(self._event_subject(path), payload)
+        except MessageTooLong as error:
             self._log.warning("%s was emitted here only: %s", path.decode(), error)
 
     def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:

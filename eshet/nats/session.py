@@ -28,11 +28,16 @@ __all__ = ["Session", "Target", "error_text"]
 CONNECT_TIMEOUT: Final = 2
 """Seconds for each step of connecting: the socket, the server's greeting, TLS, its answer."""
 
-PING_INTERVAL: Final = 5
-"""Seconds; a connection counts as lost if two pings were not answered when the third is due."""
+PING_INTERVAL: Final = 1
+"""Seconds; a connection counts as lost if three pings were not answered when the fourth is due:
+long before a server that shares its tree, or a runner of a cluster, counts as gone."""
+
+_MOST_PINGS: Final = 3
 
 MAX_UNSENT: Final = 64 << 20
 """Bytes that wait for a server that does not read, before publishing is refused."""
+
+_MAY_NEED_CERT: Final = "it may demand a certificate of the client (cert=FILE)"
 
 _T = TypeVar("_T")
 
@@ -92,6 +97,7 @@ class Session:
                 allow_reconnect=False,
                 connect_timeout=CONNECT_TIMEOUT,
                 ping_interval=PING_INTERVAL,
+                max_outstanding_pings=_MOST_PINGS,
                 no_echo=True,
                 tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # unused; else it would load one
                 tls_hostname=target.tls_name,
@@ -99,12 +105,15 @@ class Session:
                 pending_size=0,
                 **_login(address),
             )
-            if not client.is_connected:  # nats-py does not notice that the server closed it
+            if not client.is_connected:  # nats-py ignores an answer that it does not expect
                 await client.close()
-                raise transport.error or nats.errors.UnexpectedEOF
-        except BaseException:
+                raise ConnectionError("the server has sent an unexpected answer")
+        except BaseException as error:
             transport.close()
             await transport.wait_closed()
+            may_need_cert = transport.has_tls and address.cert is None
+            if may_need_cert and isinstance(error, (ConnectionError, ssl.SSLError)):
+                raise ConnectionError(f"{error_text(error)}; {_MAY_NEED_CERT}") from error
             raise
         is_connecting = False
         return cls(client, transport, target)
@@ -126,6 +135,12 @@ class Session:
     def max_payload(self) -> int:
         """The most bytes of a message and its headers that the server accepts."""
         return self._client.max_payload
+
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """The version of nats-server."""
+        version = self._client.connected_server_version
+        return version.major, version.minor, version.patch
 
     @property
     def discovered(self) -> list[Target]:
@@ -231,7 +246,7 @@ def _login(address: NatsAddress) -> dict[str, Any]:
 
 
 def _credentials(file: Path) -> RawCredentials:
-    text = file.read_text()
+    text = file.read_text(errors="replace")
     if "BEGIN NATS USER JWT" not in text or "BEGIN USER NKEY SEED" not in text:
         raise OSError(f"{file} is not a file with credentials, as `nsc generate creds` writes it")
     if importlib.util.find_spec("nkeys") is None:

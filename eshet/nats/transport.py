@@ -5,6 +5,8 @@ whether TLS was used nor how much is unsent; and can't be closed at once.
 """
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Final, cast
@@ -35,7 +37,8 @@ class NatsTransport(Transport, asyncio.Protocol):
         self._buffer = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Final[asyncio.Future[None]] = self._loop.create_future()
-        self._has_tls = False
+        self.has_tls = False
+        """Whether the connection uses TLS."""
         self.error: Exception | None = None
         """Why the connection ended; None if the server closed it, or it was closed here."""
 
@@ -59,6 +62,9 @@ class NatsTransport(Transport, asyncio.Protocol):
         """Connect to a server without TLS."""
         async with asyncio.timeout(connect_timeout):
             await self._loop.create_connection(lambda: self, uri.hostname or "", uri.port or 0)
+        # Nobody listens, but Linux has chosen the port of the server for this end as well.
+        if self._socket is not None and is_connected_to_itself(self._socket):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
     async def connect_tls(
         self,
@@ -80,7 +86,7 @@ class NatsTransport(Transport, asyncio.Protocol):
         except BaseException:
             plain.abort()  # after a failed handshake, asyncio does not report its end
             raise
-        self._has_tls = True
+        self.has_tls = True
 
     def write(self, payload: bytes) -> None:
         """Send bytes; does nothing once the connection has ended."""
@@ -92,7 +98,7 @@ class NatsTransport(Transport, asyncio.Protocol):
         Raises:
             ConnectionError: the server does not offer TLS, which the address demands.
         """
-        if self._is_encrypted and not self._has_tls:
+        if self._is_encrypted and not self.has_tls:
             raise ConnectionError("the server does not offer TLS, so no password was sent")
         if self._socket is not None and not self._socket.is_closing():
             self._socket.write(b"".join(payload))
@@ -103,8 +109,14 @@ class NatsTransport(Transport, asyncio.Protocol):
         return self._take(min(len(self._buffer), buffer_size))
 
     async def readline(self) -> bytes:
-        """Return a line with its end, or less if the connection has ended."""
+        """Return a line with its end, or less if the connection has ended or the line is too long.
+
+        Raises:
+            OSError: the connection has ended, and there is nothing left.
+        """
         await self._wait_for(b"\n")
+        if not self._buffer:
+            raise self.error or ConnectionResetError("the server closed the connection")
         return self._take(self._buffer.find(b"\n") + 1 or len(self._buffer))
 
     async def drain(self) -> None:
@@ -163,3 +175,9 @@ class NatsTransport(Transport, asyncio.Protocol):
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
         return data
+
+
+def is_connected_to_itself(transport: asyncio.Transport) -> bool:
+    """Whether both ends of a connection are the same socket."""
+    own, peer = map(transport.get_extra_info, ("sockname", "peername"))
+    return own is not None and own == peer

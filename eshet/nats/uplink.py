@@ -12,10 +12,10 @@ from eshet.nats.connection import NatsConnection
 from eshet.nats.exceptions import NatsError
 from eshet.nats.fence import Fence
 from eshet.nats.members import Members
-from eshet.nats.nodes import Nodes
+from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
 from eshet.server.peer import Asked, Peer
-from eshet.server.shared import Claim, SharedRouter
+from eshet.server.shared import Claim, Departed, SharedRouter
 from eshet.server.tree import TreeNode
 
 __all__ = ["TTL", "NatsUplink"]
@@ -78,7 +78,7 @@ class NatsUplink:
             router,
             self.fence,
             flush,
-            lambda: len(self.members.alive) - 1,
+            lambda: self.members.others,
             log,
         )
         self.members: Final = Members(
@@ -152,6 +152,10 @@ class NatsUplink:
             self._catching_up.cancel()
         await self._watches.aclose()
 
+    def connection_restored(self) -> None:
+        """Send what has waited for the connection."""
+        self._relay.resume()
+
     def connection_lost(self) -> None:
         """Fail the requests whose answers may be lost."""
         self._relay.fail()
@@ -210,13 +214,21 @@ class NatsUplink:
         """See `Uplink`."""
         self._relay.emit_elsewhere(asked, path, value)
 
+    def departed(self, owner: Departed) -> None:
+        """See `Uplink`."""
+        self._loop.call_later(KEPT, self._forget, owner)
+
+    def _forget(self, owner: Departed) -> None:
+        self._router.forget(owner)
+        self._flush()
+
     def joined(self, peer: Peer) -> None:
         """See `Uplink`."""
         self._relay.joined(peer)
 
     def synchronise(self, then: Callable[[], None]) -> None:
         """See `Uplink`. All calls in one turn of the loop share one request to NATS."""
-        if len(self.members.alive) == 1:
+        if not self.members.others:
             then()
             return
         self._waiting.append(then)

@@ -10,9 +10,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from eshet.exceptions import Interrupted
 from eshet.nats.connection import NatsConnection, NatsMessage, Subscription
 from eshet.nats.entry import Entry, delivered
-from eshet.nats.exceptions import NatsError, NotConnected
+from eshet.nats.exceptions import NatsError, NoAnswer, NotConnected
 from eshet.nats.jetstream import RETRY_DELAY, api
 
 __all__ = ["Watch"]
@@ -20,7 +21,10 @@ __all__ = ["Watch"]
 HEARTBEAT: Final = 1.0
 """After how many seconds without a message JetStream sends a heartbeat."""
 
-MAX_SILENCE: Final = 2.5 * HEARTBEAT
+MAX_BEHIND: Final = 10.0
+"""Seconds after which entries that the leader of a stream does not know count as lost."""
+
+MAX_SILENCE: Final = 2.5
 """After how many seconds without a message a consumer counts as lost."""
 
 _SECOND: Final = 1_000_000_000  # of JetStream, in ns
@@ -64,6 +68,7 @@ class Watch:
         self._created = ""  # when the stream was created, which tells it from a successor
         self._revision = 0  # the last received one
         self._number = 0  # of the last message of the present consumer
+        self._behind_since: float | None = None
         self._is_ready = False
         self._heard_at = 0.0
         self._logged = ""
@@ -98,6 +103,9 @@ class Watch:
         """Start a consumer after the last received entry, or at the beginning of a new stream."""
         info = await self._reopen()
         created, last = info["created"], info["state"]["last_seq"]
+        if created == self._created and last < self._revision and self._may_catch_up():
+            raise NoAnswer(f"watch {self._stream}", "its new leader does not know all entries yet")
+        self._behind_since = None
         if created != self._created or last < self._revision:
             self._restart(created)
         self._unsubscribe()
@@ -111,6 +119,13 @@ class Watch:
         )
         if answer["num_pending"] == 0:
             self._become_ready()
+
+    def _may_catch_up(self) -> bool:
+        """Whether a leader that lacks entries may still receive them from others."""
+        now = self._loop.time()
+        if self._behind_since is None:
+            self._behind_since = now
+        return now - self._behind_since < MAX_BEHIND
 
     def _restart(self, created: str) -> None:
         is_first, self._created = not self._created, created
@@ -189,7 +204,7 @@ class Watch:
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:
+        except (Exception, Interrupted):
             self._log.exception("watch %s: a callback failed", self._stream)
 
     def _log_once(self, error: NatsError) -> None:

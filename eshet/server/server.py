@@ -183,7 +183,7 @@ class Server:
 
     def ended(self, session: ServerSession, reason: str) -> None:
         """Remove a client after the end of its connection."""
-        as_intended = reason in _AS_INTENDED
+        as_intended = self._is_intended(reason)
         level = logging.DEBUG if as_intended else logging.INFO
         self._log.log(level, "connection of %s ended: %s", session.peername, reason)
         self._trimmer.freed(session.footprint)
@@ -198,6 +198,10 @@ class Server:
         self._sessions = shrunk(self._sessions)
         if not self._sessions:
             self._idle.set()
+
+    def _is_intended(self, reason: str) -> bool:
+        """Whether a connection ended for a reason that has nothing to do with its client."""
+        return reason in _AS_INTENDED
 
     async def close(self) -> None:
         """Stop listening, close all connections, and wait until they have ended.

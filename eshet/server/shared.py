@@ -20,7 +20,7 @@ from eshet.server.peer import Asked, Owner, Peer, TookLong
 from eshet.server.router import Handler, Router
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
-__all__ = ["Claim", "RemoteOwner", "SharedRouter", "Uplink"]
+__all__ = ["Claim", "Departed", "RemoteOwner", "SharedRouter", "Uplink"]
 
 _NO_OWNER: Final = codec.pack("no_owner")
 _HEAD: Final = 3  # the code and the id of a message
@@ -74,6 +74,23 @@ class RemoteOwner:
         self.ask: Final = forward
 
 
+class Departed:
+    """Owns the nodes of a client with a lease, for a while after it has left.
+
+    Their states keep their values until the next holder of the lease registers them.
+
+    Args:
+        client_id: of that client, packed.
+    """
+
+    def __init__(self, client_id: bytes) -> None:
+        self.client_id: Final = client_id
+
+    def ask(self, asked: Asked, code: int, rest: bytes) -> None:
+        """See `eshet.server.peer.Owner`; raises TreeError, as nobody answers."""
+        raise TreeError("no_owner")
+
+
 class Uplink(Protocol):
     """The other servers, as the router sees them."""
 
@@ -103,6 +120,10 @@ class Uplink(Protocol):
 
     def joined(self, peer: Peer) -> None:
         """Note a new client; one of another server with the same id is to be disconnected."""
+        ...
+
+    def departed(self, owner: Departed) -> None:
+        """Call `SharedRouter.forget` with this owner after a while."""
         ...
 
 
@@ -152,10 +173,22 @@ class SharedRouter(Router):
         for claim in self._claims.pop(peer, {}).values():
             self._drop(claim)
             self.uplink.release(claim.path)
-        paths = [node.path for node in self.tree.nodes_of(peer)]
+        nodes = self.tree.nodes_of(peer)
+        if peer.lease is not None and nodes:
+            departed = Departed(peer.client_id)
+            for node in nodes:
+                self.tree.pass_on(node, departed)
+            self.uplink.departed(departed)
+            nodes = []
         super().leave(peer)
-        for path in paths:
-            self.uplink.release(path)
+        for node in nodes:
+            self.uplink.release(node.path)
+
+    def forget(self, owner: Departed) -> None:
+        """Drop the nodes of a client that has left, unless others own them by now."""
+        for node in self.tree.nodes_of(owner):
+            self.remove(node)
+            self.uplink.release(node.path)
 
     def cut_off(self, peer: Peer, reason: str) -> None:
         """Drop a client and all that it owns, and end its connection."""
@@ -196,8 +229,9 @@ class SharedRouter(Router):
                 raise TreeError("too_many_nodes")
             claim = Claim(peer, request_id, path, kind)
             node = self.tree.node_at(path)
-            # The others decide whether a node of theirs passes to this client.
-            if node is None or node.kind is not kind or not isinstance(node.owner, RemoteOwner):
+            # Whether a node passes from another owner to this client is decided later.
+            owner = None if node is None or node.kind is not kind else node.owner
+            if not isinstance(owner, RemoteOwner | Departed):
                 self.tree.register(path, kind, claim, self.now())
             elif path in claims:
                 raise TreeError("path_already_exists")
@@ -206,12 +240,13 @@ class SharedRouter(Router):
 
         return register
 
-    def decide(self, claim: Claim, error: str | None = None) -> bool:
+    def decide(self, claim: Claim, error: str | None = None, *, keeps_value: bool = False) -> bool:
         """Carry out the decision about a claim, and then what has waited for it.
 
         Args:
             claim: the claim.
             error: why the client can't have the node, as the error value of the protocol.
+            keeps_value: whether the state keeps the value that it has from its last owner.
 
         Returns:
             Whether the client owns the node now; false as well if it has left meanwhile.
@@ -221,7 +256,7 @@ class SharedRouter(Router):
             return False
         del self._claims[peer][claim.path]
         if error is None:
-            self._fulfil(claim)
+            self._fulfil(claim, keeps_value=keeps_value)
             peer.reply(claim.request_id)
             self._forward(claim)
         else:
@@ -232,13 +267,13 @@ class SharedRouter(Router):
         self._to_flush[peer] = None
         return error is None
 
-    def _fulfil(self, claim: Claim) -> None:
+    def _fulfil(self, claim: Claim, *, keeps_value: bool) -> None:
         """Make the client the owner of the node."""
         node = self.tree.node_at(claim.path)
         if node is None or node.owner is None:
             self.tree.register(claim.path, claim.kind, claim.peer, self.now())
             return
-        if isinstance(node.owner, RemoteOwner):
+        if not keeps_value and isinstance(node.owner, RemoteOwner | Departed):
             self.update(node, None, self.now())
         self.tree.pass_on(node, claim.peer)
 
@@ -436,11 +471,10 @@ class SharedRouter(Router):
             node: the state.
             value: its value; None if it is unknown.
             since: when it last changed.
-            is_change: whether to notify observers of an unknown state that was unknown before.
+            is_change: whether to notify observers even if it had this value before.
         """
-        was_known = node.value is not None
-        node.value, node.since = value, since
-        if value is not None or was_known or is_change:
+        before, node.value, node.since = node.value, value, since
+        if is_change or value != before:
             self._notify_of_change(node, value)
 
     def remove(self, node: TreeNode) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "SPAN",
     "TEXTS",
     "ValueKind",
+    "number",
     "one_of",
     "read_span",
     "seconds",
@@ -119,6 +120,22 @@ def whole_number(what: str, least: int = 1) -> ValueKind:
         return int(_checked(value, type(value) is int and value >= least))
 
     return ValueKind(f"a whole number of {what}, at least {least}", read)
+
+
+def number(what: str, least: float, most: float) -> ValueKind:
+    """Return the kind of numbers, with or without a fraction, in a range.
+
+    Args:
+        what: the unit, such as `"seconds"`; may be empty.
+        least: the smallest valid number.
+        most: the largest valid number.
+    """
+
+    def read(value: Any) -> float:
+        return float(_checked(value, type(value) in (int, float) and least <= value <= most))
+
+    unit = f" of {what}" if what else ""
+    return ValueKind(f"a number{unit} from {least:g} to {most:g}", read)
 
 
 def _checked(value: Any, fits: bool) -> Any:

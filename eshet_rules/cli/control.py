@@ -1,4 +1,4 @@
-"""`eshet-rules reload`, `commit`, `enable`, `disable`, `restart`, `release`, `rollback`."""
+"""The commands that change what a running runner does, such as `eshet-rules reload`."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
 
-__all__ = ["commit", "disable", "enable", "release", "reload", "restart", "rollback"]
+__all__ = ["commit", "disable", "drain", "enable", "release", "reload", "restart", "rollback"]
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
@@ -139,6 +139,34 @@ def rollback(
         if done["written"]:
             text += f", and wrote {done['file']}"
         click.echo(printable(text))
+
+    ask(request, server, runner, config)
+
+
+@click.command(cls=Command)
+@click.option("--undo", is_flag=True, help="Let the runner run modules again.")
+@runner_options
+def drain(
+    undo: bool, server: ServerAddress | None, runner: str | None, config: Path | None
+) -> None:
+    """Give all modules of a runner to the other runners of its cluster, with their state.
+
+    It takes none until --undo, or until it is restarted. Do this before you stop or update its
+    machine; a runner that is stopped gives its modules up as well.
+    """
+    from eshet_rules.cli.runner_client import Runner, ask
+
+    async def request(running: Runner) -> None:
+        done = await running.call("drain", undo)
+        if undo:
+            click.echo(f"{printable(running.name)} runs modules again")
+            return
+        orphans = set(done["without_runner"])
+        for module in done["modules"]:
+            note = ", which no other runner can run" if module in orphans else ""
+            click.echo(printable(f"gave up {module}{note}"))
+        if not done["modules"]:
+            click.echo(f"{printable(running.name)} runs no modules")
 
     ask(request, server, runner, config)
 

@@ -90,6 +90,12 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     metavar="[ADDRESS]",
     help="Serve a page of the rules for browsers.  [default: 127.0.0.1:11238]",
 )
+@click.option(
+    "--cluster",
+    metavar="NAME",
+    callback=check_name,
+    help="Share the modules with the other runners of this cluster, which NATS joins.",
+)
 @click.option("--no-reload", is_flag=True, help="Do not reload changed files.")
 @click.option(
     "--once",
@@ -120,6 +126,7 @@ def run(
     audit: Path | None,
     no_audit: bool,
     web: str | None,
+    cluster: str | None,
     no_reload: bool,
     once: bool,
     shadow: bool,
@@ -143,6 +150,11 @@ def run(
         raise click.UsageError(
             "--state-dir and --no-state contradict each other: leave one of them out"
         )
+    if cluster is not None and (once or shadow or only != "*"):
+        raise click.UsageError(
+            "--cluster runs modules together with other runners, which --once, --shadow and --only "
+            "do not: leave it or the others out"
+        )
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
         "state": {"folder": state_dir},
@@ -152,6 +164,7 @@ def run(
         },
         "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
+        "cluster": {"name": cluster},
         "web": {"enabled": None if web is None else True, "address": web or None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
@@ -220,10 +233,16 @@ def _run(
     )
     configuration = file.read()
     state = (configuration.state.folder or default_state()) if keeps_state else None
+    if only != "*":
+        configuration = replace(configuration, cluster=replace(configuration.cluster, name=None))
     if shadow:
         state = None if state is None else shadow_state(state)
-        # Its own trail, so that `shadow-diff` finds both.
-        configuration = replace(configuration, audit=replace(configuration.audit, path=None))
+        # Its own trail, so that `shadow-diff` finds both; and it takes nothing from a cluster.
+        configuration = replace(
+            configuration,
+            audit=replace(configuration.audit, path=None),
+            cluster=replace(configuration.cluster, name=None),
+        )
     if not insecure:
         _check_writers(folder, file.path, state)
     settings = configuration.log

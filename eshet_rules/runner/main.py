@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -105,7 +106,19 @@ async def run(
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
             emit(log, StateFolderFull(folder=str(place)))
-        connector = await stack.enter_async_context(find_or_start_server(server, log))
+        connector: Connector
+        cluster = None
+        if configuration.cluster.name is not None and not once:
+            from eshet_rules.runner.clustering import joined_cluster  # with all of eshet.nats
+
+            cluster = await stack.enter_async_context(
+                joined_cluster(configuration.cluster.name, configuration.cluster, server, log)
+            )
+            connector = cluster.server
+        else:
+            connector = await stack.enter_async_context(
+                find_or_start_server(server, log, waits=not once)
+            )
         if once:
             await check_server(connector)
         guard = None
@@ -115,7 +128,12 @@ async def run(
         # Without a state folder, whose lock it holds, other runners of this folder may be running.
         unique = place or folder / f"run-{uuid.uuid4().hex[:12]}"
         make_client = _client_maker(
-            unique, connector, log, recorder, configuration.server.max_waiting_bytes
+            unique,
+            lambda module: connector if cluster is None else cluster.connector(module),
+            connector,
+            log,
+            recorder,
+            configuration.server.max_waiting_bytes,
         )
         runner = Runner(
             folder,
@@ -129,6 +147,7 @@ async def run(
             terminal,
             with_bridges=with_bridges,
             page=page,
+            cluster=cluster,
         )
         await stack.enter_async_context(runner)
 
@@ -176,6 +195,7 @@ class _BridgeObserver(ConnectionObserver):
 
 def _client_maker(
     runner: Path,
+    server_of: Callable[[str], Connector],
     server: Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
@@ -189,7 +209,8 @@ def _client_maker(
 
     Args:
         runner: a path that is unique to the runner on this machine, such as its state folder.
-        server: see `run`.
+        server_of: returns the server for the client of a module.
+        server: the server for all other clients.
         log: see `run`.
         recorder: see `run`.
         max_waiting_bytes: see `Client`.
@@ -206,9 +227,13 @@ def _client_maker(
     bridge = _BridgeObserver(connections)
 
     def make(module: str, /, *, relays_causes: bool = False) -> Client:
+        is_module = module not in ("", PAGE) and not module.startswith(BRIDGE)
         with use_actor(Actor(module=module or None)):
-            client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
-            client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
+            client = Client(
+                server=server_of(module) if is_module else server,
+                client_id=f"eshet-rules/{socket.gethostname()}{runner}/{module}",
+                max_waiting_bytes=max_waiting_bytes,
+            )
         if module == "":
             client.attach(own)
         elif module == PAGE:

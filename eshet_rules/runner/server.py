@@ -9,8 +9,9 @@ it. If the named server is a tree on NATS, one server in this process joins that
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,18 +19,24 @@ from eshet.address import Address
 from eshet.client import Client
 from eshet.connection import Connector
 from eshet.exceptions import ListenError
+from eshet.nats.address import NatsAddress
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Server, raise_descriptor_limit
-from eshet.server_address import ServerAddress, connector_to
+from eshet.server_address import ServerAddress, connector_to, no_nats_library
 from eshet_rules.audit.records import (
     EmbeddedServerStarted,
     NamedServerUsed,
+    NatsUnreachable,
+    NotListening,
     RunningServerUsed,
     emit,
 )
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
-__all__ = ["check_server", "find_or_start_server"]
+if TYPE_CHECKING:
+    from eshet.nats.joined import JoinedServer
+
+__all__ = ["check_server", "find_or_start_server", "join_servers"]
 
 _HOST: Final = "127.0.0.1"
 _CONNECT_TIME: Final = 5.0  # timeout for a TCP connection to a server, in seconds
@@ -44,6 +51,7 @@ async def find_or_start_server(
     log: FilteringBoundLogger,
     *,
     port: int = DEFAULT_PORT,
+    waits: bool = True,
 ) -> AsyncIterator[Connector]:
     """Find or start the server, for the duration of an `async with` statement.
 
@@ -52,6 +60,7 @@ async def find_or_start_server(
             one.
         log: receives the address of the server.
         port: the port of a server on this machine.
+        waits: whether to wait until a named NATS can be used.
 
     Yields:
         The `server` argument for a `Client`.
@@ -62,7 +71,11 @@ async def find_or_start_server(
         EshetError: the library for NATS is not installed.
     """
     here = Address(_HOST, port)
-    if isinstance(named, ServerAddress):
+    if isinstance(named, NatsAddress) and waits:
+        async with join_servers(named, log, listen=str(here)) as joined:
+            yield joined
+        return
+    if isinstance(named, NatsAddress):
         async with connector_to(named) as connector:
             emit(log, NamedServerUsed(address=str(named)))
             yield connector
@@ -85,6 +98,62 @@ async def find_or_start_server(
         await server.listen(_HOST, port)
         emit(log, EmbeddedServerStarted(address=str(here)))
         yield server
+
+
+@contextlib.asynccontextmanager
+async def join_servers(
+    address: NatsAddress, log: FilteringBoundLogger, *, listen: str, name: str = ""
+) -> "AsyncIterator[JoinedServer]":
+    """Start a server that shares its tree with others, for the duration of an `async with`.
+
+    It waits until NATS can be used. Other clients can connect to the server, unless its port is in
+    use.
+
+    Args:
+        address: of NATS.
+        log: receives why NATS can't be used, and the address of the server.
+        listen: where the server listens, as `HOST:PORT`.
+        name: the name of the runner, for others.
+
+    Raises:
+        EshetError: the library for NATS is not installed.
+    """
+    server = await _join(address, log, name)
+    try:
+        emit(log, NamedServerUsed(address=str(address)))
+        raise_descriptor_limit()
+        try:
+            here = Address.parse(listen, lowest_port=0)
+            await server.listen(here.host, here.port)
+        except ListenError as error:
+            emit(log, NotListening(address=listen, error=str(error)))
+        else:
+            emit(log, EmbeddedServerStarted(address=str(Address(*server.addresses[0]))))
+        yield server
+    finally:
+        await server.close()
+
+
+async def _join(address: NatsAddress, log: FilteringBoundLogger, name: str) -> "JoinedServer":
+    from eshet.nats.exceptions import NatsError
+
+    try:
+        from eshet.nats.joined import JoinedServer
+    except ModuleNotFoundError:
+        raise no_nats_library(address) from None
+    details = {"host": socket.gethostname(), "runner": name}
+    logged = ""
+    while True:
+        server = JoinedServer(address, details=details)
+        try:
+            await server.open()
+        except (NatsError, OSError) as error:
+            if str(error) != logged:
+                logged = str(error)
+                emit(log, NatsUnreachable(address=str(address), error=logged))
+            await asyncio.sleep(_INTERVAL)
+        else:
+            return server
 
 
 async def _replace_when_gone(port: int, log: FilteringBoundLogger) -> None:

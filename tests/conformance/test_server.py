@@ -472,6 +472,8 @@ OF_ONE_SERVER = (
     "a registration, listen or observe of another kind than the node's",
     # The two reach another server in different ways.
     "observers are told unknown before callers are told that the client exited",
+    # That a client has left reaches other servers some time after its end.
+    "directories vanish with their last leaf",
 )
 
 

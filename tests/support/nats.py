@@ -1,12 +1,14 @@
 """Real nats-servers with JetStream for tests, on ports of their own on this machine only.
 
-They run in real time, whatever the clock of the loop says: electing a leader takes some seconds.
-`at_real_pace` lets the clock of the loop follow.
+They run in real time, whatever the clock of the loop says: electing a leader takes some seconds,
+and while the loop advances quickly, a connection may time out before the kernel has made it. So where a
+test waits for them, `at_real_pace` lets the clock of the loop follow the real one.
 """
 
 import asyncio
 import base64
 import contextlib
+import ctypes
 import hashlib
 import importlib.util
 import json
@@ -15,7 +17,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,14 +73,24 @@ class NatsServer:
         folder: for its files.
         lines: of its configuration, in addition.
         name: of the server.
+        port: None for a free one.
+        jetstream: whether it has JetStream.
     """
 
     def __init__(
-        self, program: str, folder: Path, lines: list[str] | None = None, name: str = "nats"
+        self,
+        program: str,
+        folder: Path,
+        lines: Sequence[str] = (),
+        *,
+        name: str = "nats",
+        port: int | None = None,
+        jetstream: bool = True,
     ) -> None:
         self.name = name
-        self.port = free_port()
+        self.port = port or free_port()
         folder.mkdir(parents=True, exist_ok=True)
+        self._store = folder / "store"
         self._command = [program, "-c", str(folder / "nats.conf")]
         (folder / "nats.conf").write_text(
             "\n".join(
@@ -86,8 +98,8 @@ class NatsServer:
                     f"server_name: {name}",
                     f"listen: 127.0.0.1:{self.port}",
                     'ping_interval: "2s"',
-                    f'jetstream: {{store_dir: "{folder / "store"}"}}',
-                    *(lines or []),
+                    f'jetstream: {{store_dir: "{self._store}"}}' if jetstream else "",
+                    *lines,
                 ]
             )
         )
@@ -108,7 +120,11 @@ class NatsServer:
         """Start it, and return when it accepts connections."""
         self._log.clear()
         self._process = subprocess.Popen(  # noqa: S603
-            self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            self._command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=_end_with_parent,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
@@ -131,6 +147,10 @@ class NatsServer:
         """Let it go on after `freeze`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def lose_files(self) -> None:
+        """Delete everything that it has stored; it must not run."""
+        shutil.rmtree(self._store)
 
     def wait_for(self, *texts: str) -> str:
         """Return the first line of its log with one of these texts, as soon as there is one."""
@@ -177,9 +197,13 @@ class NatsCluster:
         program: the executable.
         folder: for their files.
         lines: of the configuration of each, in addition.
+        advertises: whether clients learn the addresses of all three.
     """
 
-    def __init__(self, program: str, folder: Path, lines: list[str] | None = None) -> None:
+    def __init__(
+        self, program: str, folder: Path, lines: Sequence[str] = (), *, advertises: bool = True
+    ) -> None:
+        options = "" if advertises else ", no_advertise: true"
         routes = [free_port() for _ in range(3)]
         urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.servers = [
@@ -187,8 +211,8 @@ class NatsCluster:
                 program,
                 folder / f"nats{number}",
                 [
-                    f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]}}",
-                    *(lines or []),
+                    f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]{options}}}",
+                    *lines,
                 ],
                 name=f"nats{number}",
             )
@@ -214,12 +238,17 @@ class NatsCluster:
             server.kill()
 
 
+def _end_with_parent() -> None:
+    """Have this process killed at the end of its parent, as of a test that exceeds its time."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 @contextlib.contextmanager
 def nats_server(
-    folder: Path, program: str | None = None, lines: list[str] | None = None
+    folder: Path, program: str | None = None, lines: Sequence[str] = (), **options: Any
 ) -> Iterator[NatsServer]:
     """Run a server, or skip the test where it is not installed; see `NatsServer`."""
-    server = NatsServer(program or nats_program(), folder, lines)
+    server = NatsServer(program or nats_program(), folder, lines, **options)
     try:
         server.start()
         yield server
@@ -228,9 +257,11 @@ def nats_server(
 
 
 @contextlib.contextmanager
-def nats_cluster(folder: Path, program: str | None = None) -> Iterator[NatsCluster]:
+def nats_cluster(
+    folder: Path, program: str | None = None, *, advertises: bool = True
+) -> Iterator[NatsCluster]:
     """Run three servers, or skip the test where they are not installed; see `NatsCluster`."""
-    cluster = NatsCluster(program or nats_program(), folder)
+    cluster = NatsCluster(program or nats_program(), folder, advertises=advertises)
     try:
         cluster.start()
         yield cluster

@@ -55,6 +55,11 @@ class Proxy:
         host, port = self._listener.sockets[0].getsockname()
         return f"{host}:{port}"
 
+    @property
+    def is_used(self) -> bool:
+        """Whether there are connections."""
+        return bool(self._writers)
+
     def cut(self) -> None:
         """Reset all connections."""
         self._bytes_left = None

@@ -88,5 +88,10 @@ def test_no_secret_is_shown_in_an_error(text):
 
 
 def test_missing_files_for_tls():
-    with pytest.raises(OSError, match=r"the TLS files can't be used: .*No such file"):
+    with pytest.raises(OSError, match=r"^/nowhere/ca.pem can't be used for TLS: No such file or"):
         NatsAddress.parse("nats://host?ca=/nowhere/ca.pem").tls()
+
+
+def test_files_for_tls_that_contain_no_certificate():
+    with pytest.raises(OSError, match=f"^{__file__} can't be used for TLS: "):
+        NatsAddress.parse(f"nats://host?cert={__file__}").tls()

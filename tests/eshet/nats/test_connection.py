@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from urllib.parse import urlparse
 
 import pytest
 
@@ -14,6 +16,7 @@ from eshet.nats import session
 from eshet.nats.address import NatsAddress
 from eshet.nats.connection import NatsConnection, NatsMessage
 from eshet.nats.exceptions import NoAnswer, NotConnected
+from eshet.nats.transport import NatsTransport
 from tests.eshet.nats.conftest import Connect, Peer, tasks_of_nats
 from tests.support.nats import NatsServer, at_real_pace, nats_cluster, nats_server
 from tests.support.proxy import Proxy
@@ -184,10 +187,11 @@ async def test_a_server_that_is_killed_and_restarted(program, tmp_path, connect,
                     peer.connection.publish("lamp", b"lost")
                 with pytest.raises(NotConnected):
                     await peer.connection.request("lamp", b"lost")
-            await advance(60)
+            await at_real_pace(asyncio.sleep(0.6), advance)
             server.start()
             for peer in (one, two):
                 await at_real_pace(peer.restorations.get(), advance)
+            await two.connection.flush()
             one.connection.publish("lamp", b"%d" % number)
             await one.connection.flush()
             assert await inbox.received() == [b"0", b"1"][: number + 1]
@@ -251,7 +255,7 @@ async def test_a_server_that_hangs_counts_as_lost(program, tmp_path, connect, ad
     with nats_server(tmp_path, program) as server:
         one = await connect(server.url)
         server.freeze()
-        await advance(14.9)
+        await advance(3.9)
         assert one.connection.is_connected
         await advance(0.2)
         assert await one.losses.get() == "the server does not answer"
@@ -365,6 +369,23 @@ async def test_opening_can_be_cancelled(advance):
         opening.cancel()
         await asyncio.wait([opening])
     assert tasks_of_nats() == []
+
+
+async def test_a_connection_to_itself_is_none(monkeypatch):
+    with socket.socket() as itself:
+        itself.bind(("127.0.0.1", 0))
+        itself.connect(itself.getsockname())
+        itself.setblocking(False)
+        transport = NatsTransport(ssl.create_default_context, is_encrypted=False)
+        loop = asyncio.get_running_loop()
+        create = loop.create_connection
+        monkeypatch.setattr(
+            loop, "create_connection", lambda factory, *_: create(factory, sock=itself)
+        )
+        with pytest.raises(ConnectionRefusedError):
+            await transport.connect(urlparse("nats://127.0.0.1:4222"), 0, 2)
+        transport.close()
+        await transport.wait_closed()
 
 
 # --- a cluster --------------------------------------------------------------------------------
