@@ -357,9 +357,9 @@ def test_a_runner_waits_for_a_tree_that_is_out_of_reach_at_its_start(folder, tmp
     with nats_server(tmp_path / "nats") as nats:
         nats.kill()
         with runner(folder, f"{nats.url}/home", "--no-state") as house:
-            lost = house.wait_for("connection.lost")
-            assert lost["server"] == f"{nats.url}/home"
-            assert "Connection refused" in lost["reason"]
+            unreachable = house.wait_for("server.nats_unreachable")
+            assert unreachable["address"] == f"{nats.url}/home"
+            assert unreachable["error"] == "Connection refused"
             nats.start()
             house.wait_for("runner.started")
             assert command("eshet", "get", "/level", server=f"{nats.url}/home").stdout == "1\n"

@@ -1,8 +1,8 @@
 """Real nats-servers with JetStream for tests, on ports of their own on this machine only.
 
 They run in real time, whatever the clock of the loop says: electing a leader takes some seconds,
-and while the loop advances quickly, a connection may time out before the kernel has made it. So where a
-test waits for them, `at_real_pace` lets the clock of the loop follow the real one.
+and while the loop advances quickly, a connection may time out before the kernel has made it. So
+where a test waits for them, `at_real_pace` lets the clock of the loop follow the real one.
 """
 
 import asyncio
