@@ -30,7 +30,7 @@ _SWEEP_EVERY: Final = 30.0
 """Seconds between two rounds of deleting the entries of servers that are gone."""
 
 _CHECK_EVERY: Final = 1.0
-"""Seconds between two checks for requests whose answers may have been lost."""
+"""Seconds between two checks for requests whose answers may have been lost, and hidden nodes."""
 
 
 class NatsUplink:
@@ -174,6 +174,7 @@ class NatsUplink:
 
     async def _check(self) -> None:
         self._relay.check()
+        self._nodes.show_hidden()
 
     def _on_reset(self) -> None:
         """Join again, since NATS has lost entries."""

@@ -22,7 +22,7 @@ MARGIN: Final = 2.0
 Others end it no earlier than its time to live after they have received its last sign of life. The
 runner counts from before it has sent that, so the clocks may differ by this much in that time."""
 
-_RENEWALS: Final = 4
+_RENEWALS: Final = 6
 """Number of signs of life in a time to live."""
 
 _RETRY: Final = 0.5
