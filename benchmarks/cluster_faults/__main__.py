@@ -39,6 +39,9 @@ RATE: Final = 200.0
 _BEFORE: Final = 2.0
 """Seconds from the beginning of the delays to the fault: more than between two checkpoints."""
 
+_REPLICATED: Final = 25.0
+"""Seconds until buckets that were made before all NATS servers knew each other are replicated."""
+
 _RECORDED: Final = 3.0
 """Seconds after which the trail says what became of a call whose answer was lost."""
 
@@ -99,6 +102,7 @@ async def main() -> None:
                     return nats.server(answer["cluster"]["leader"])
 
                 site = Site(nats, processes, leader)
+                await asyncio.sleep(_REPLICATED)
                 trails = [Trail(runner.trail) for runner in processes]
                 await _until_settled(devices, 3)
                 print(f"{len(names)} modules on 3 runners: {_shares(devices)}", flush=True)

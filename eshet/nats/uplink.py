@@ -32,6 +32,9 @@ _SWEEP_EVERY: Final = 30.0
 _PAUSE: Final = 0.02
 """Seconds between two looks at the nodes of clients that have left."""
 
+_OPEN_EVERY: Final = 20.0
+"""Seconds between two attempts to give the buckets all replicas."""
+
 _CHECK_EVERY: Final = 1.0
 """Seconds between two checks for requests whose answers may have been lost, and hidden nodes."""
 
@@ -131,6 +134,7 @@ class NatsUplink:
             background = [
                 tasks.create_task(self._every(_SWEEP_EVERY, self._sweep)),
                 tasks.create_task(self._every(_CHECK_EVERY, self._check)),
+                tasks.create_task(self._every(_OPEN_EVERY, self._open_again)),
                 tasks.create_task(self.members.watch_others()),
             ]
             try:
@@ -181,6 +185,12 @@ class NatsUplink:
     async def _sweep(self) -> None:
         if self.id == min(self.members.alive, default=""):
             await self._nodes.sweep()
+
+    async def _open_again(self) -> None:
+        """Give buckets the replicas for which servers were missing before."""
+        if self.id == min(self.members.alive, default=""):
+            for bucket in self._buckets:
+                await bucket.open()
 
     async def _check(self) -> None:
         self._relay.check()
@@ -240,9 +250,6 @@ class NatsUplink:
 
     def synchronise(self, then: Callable[[], None]) -> None:
         """See `Uplink`. All calls in one turn of the loop share one request to NATS."""
-        if not self.members.others:
-            then()
-            return
         self._waiting.append(then)
         if self._catching_up is None:
             self._catching_up = self._loop.create_task(self._catch_up())
