@@ -53,7 +53,7 @@ def owner(url: str):
     """Run an owner of a state, and of an action that never answers, in a process of its own."""
     command = [sys.executable, "-c", OWNER, url]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process
