@@ -29,6 +29,9 @@ _CATCH_UP: Final = 2.0
 _SWEEP_EVERY: Final = 30.0
 """Seconds between two rounds of deleting the entries of servers that are gone."""
 
+_PAUSE: Final = 0.02
+"""Seconds between two looks at the nodes of clients that have left."""
+
 _CHECK_EVERY: Final = 1.0
 """Seconds between two checks for requests whose answers may have been lost, and hidden nodes."""
 
@@ -93,6 +96,7 @@ class NatsUplink:
         self.fence.on_newer = self._on_newer_token
         self.reset: Final[asyncio.Future[str]] = self._loop.create_future()
         """The reason why this server has to join again, apart from the result of `run`."""
+        self._departed: list[Departed] = []
         self._catching_up: asyncio.Task[None] | None = None
         self._waiting: list[Callable[[], None]] = []
         self._watches = contextlib.AsyncExitStack()
@@ -140,7 +144,13 @@ class NatsUplink:
         self._nodes.leave()
 
     async def leave(self) -> None:
-        """End the membership, so that the others notice at once."""
+        """End the membership, so that the others notice at once.
+
+        States of clients with a lease are kept until their next holders have taken them.
+        """
+        end = self._loop.time() + KEPT
+        while self._loop.time() < end and any(map(self._router.tree.nodes_of, self._departed)):  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE)
         self._nodes.leave()
         await self.members.leave()
 
@@ -216,9 +226,11 @@ class NatsUplink:
 
     def departed(self, owner: Departed) -> None:
         """See `Uplink`."""
+        self._departed.append(owner)
         self._loop.call_later(KEPT, self._forget, owner)
 
     def _forget(self, owner: Departed) -> None:
+        self._departed.remove(owner)
         self._router.forget(owner)
         self._flush()
 

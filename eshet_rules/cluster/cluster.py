@@ -224,6 +224,7 @@ class Cluster:
         was_present = bool(self._presence.number)
         try:
             async with asyncio.timeout(_STOP_TIME):
+                await self._presence.drain()  # else others would give modules back
                 for module in self._leases.held:
                     to = self._roster.assignment.first_without(module, self.runner)
                     self._leases.begin_leaving(module, to or "", "stopping")

@@ -130,6 +130,12 @@ class Presence:
             self._is_due.clear()
             await self._renew()
 
+    async def drain(self) -> None:
+        """Tell the others that this runner is to run no modules, as it is about to leave."""
+        if self.number:
+            self._entry = msgspec.structs.replace(self._entry, is_draining=True)
+            await self._renew()
+
     async def leave(self) -> None:
         """End it on purpose, so that others notice at once.
 

@@ -157,6 +157,16 @@ async def test_without_nats_all_modules_are_dropped_and_run_again_when_it_is_bac
     assert await counts(house) == dict.fromkeys(MODULES, 1)
 
 
+async def test_a_runner_waits_at_its_start_until_nats_is_there(house):
+    house.nats.stop()
+    attic = house.start("attic")
+    await house.until(lambda: "server.nats_unreachable" in attic.log.events())
+    await house.pass_time(3)
+    assert attic.log.find("server.nats_unreachable")["error"] == "Connection refused"
+    house.nats.start()
+    await house.until_shared("attic")
+
+
 async def test_a_short_outage_of_nats_moves_nothing(house):
     attic, cellar = house.start("attic"), house.start("cellar")
     await house.until_shared("attic", "cellar")
