@@ -113,34 +113,21 @@ class NatsBridge:
     async def _look(self) -> None:
         """List the nodes of both sides, and add and remove copies."""
         server, tree = await self._server.nodes(), await self._tree.nodes()
-        owned = [
-            {path for path, node in each.items() if not node.is_copy} for each in (server, tree)
-        ]
-        self._log_conflicts(
-            {path for path in owned[0] & owned[1] if self._selection.includes(path)}
-        )
-        to_tree = self._wanted(server, self._tree, owned[1])
-        to_server = self._wanted(tree, self._server, owned[0])
+        of_server, of_tree = self._owned(server), self._owned(tree)
+        self._log_conflicts(of_server.keys() & of_tree.keys())
+        to_tree = _without(of_server, of_tree, self._tree)
+        to_server = _without(of_tree, of_server, self._server)
         await self._to_tree.remove(to_tree)
         await self._to_server.remove(to_server)
         await self._to_tree.add(to_tree)
         await self._to_server.add(to_server)
 
-    def _wanted(
-        self, nodes: Mapping[str, Node], other: Side, taken: Collection[str]
-    ) -> dict[str, str]:
-        """Return the kinds of the nodes to show on the other side, by path.
-
-        Args:
-            nodes: of the side of their owners.
-            other: the other side.
-            taken: the paths that have an owner there.
-        """
+    def _owned(self, nodes: Mapping[str, Node]) -> dict[str, str]:
+        """Return the kinds of the nodes that take part and are no copies, by path."""
         return {
             path: node.kind
             for path, node in nodes.items()
-            if not (node.is_copy or path in taken or other.reserves(path))
-            and self._selection.includes(path)
+            if not node.is_copy and self._selection.includes(path)
         }
 
     def _log_conflicts(self, conflicts: set[str]) -> None:
@@ -154,3 +141,10 @@ class NatsBridge:
         if problem != self._problem:
             _log.warning("the nodes can't be followed: %s", problem)
         self._problem = problem
+
+
+def _without(nodes: Mapping[str, str], taken: Collection[str], other: Side) -> dict[str, str]:
+    """Return the nodes of one side whose paths have no owner on the other one."""
+    return {
+        path: kind for path, kind in nodes.items() if path not in taken and not other.reserves(path)
+    }
