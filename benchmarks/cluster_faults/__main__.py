@@ -39,6 +39,9 @@ RATE: Final = 200.0
 _BEFORE: Final = 2.0
 """Seconds from the beginning of the delays to the fault: more than between two checkpoints."""
 
+_KNOWN: Final = 5.0
+"""Seconds until the NATS servers know each other."""
+
 _REPLICATED: Final = 25.0
 """Seconds until buckets that were made before all NATS servers knew each other are replicated."""
 
@@ -90,6 +93,7 @@ async def main() -> None:
         rules.mkdir(parents=True)
         names = write_rules(rules, options.modules)
         with nats_cluster(place / "nats", advertises=False) as nats:
+            await asyncio.sleep(_KNOWN)
             async with (
                 Devices(f"{nats.url}/faults", names, RATE) as devices,
                 runners(3, rules, place, nats, "faults") as processes,
