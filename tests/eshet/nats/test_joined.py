@@ -16,7 +16,8 @@ from eshet import Client, Disconnected, ErrorValue, PathTaken, Unknown
 from eshet.nats.address import NatsAddress
 from eshet.nats.bucket import Bucket
 from eshet.nats.joined import JoinedServer
-from tests.support.nats import NatsServer, at_real_pace, nats_cluster, nats_server
+from tests.conftest import Advance
+from tests.support.nats import NatsCluster, NatsServer, at_real_pace, nats_cluster, nats_server
 from tests.support.waiting import until
 
 OWNER = """
@@ -67,10 +68,12 @@ def url(shared_server: NatsServer) -> str:
 
 
 @pytest.fixture
-async def pair(url: str) -> AsyncIterator[tuple[JoinedServer, JoinedServer]]:
+async def pair(url: str, advance: Advance) -> AsyncIterator[tuple[JoinedServer, JoinedServer]]:
     address = NatsAddress.parse(url)
     async with JoinedServer(address) as one, JoinedServer(address) as other:
         yield one, other
+        # States of clients with a lease are kept for a while.
+        await at_real_pace(asyncio.gather(one.close(), other.close()), advance)
 
 
 async def test_who_joins_late_sees_everything(url):
@@ -277,35 +280,37 @@ async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, 
 
 async def test_the_end_of_one_of_three_nats_servers_is_not_seen_by_clients(tmp_path, advance):
     with nats_cluster(tmp_path) as nats:
-        address = NatsAddress.parse(nats.url)
-        async with contextlib.AsyncExitStack() as stack:
+        await at_real_pace(lose_a_nats_server(nats), advance)
 
-            async def joined() -> Client:
-                server = await at_real_pace(
-                    stack.enter_async_context(JoinedServer(address)), advance
-                )
-                return await stack.enter_async_context(Client(server=server))
 
-            first, second = await joined(), await joined()
-            await at_real_pace(first.state_register("/lamp"), advance)
-            await at_real_pace(first.state_changed("/lamp", 0), advance)
-            seen: list[object] = []
-            await at_real_pace(second.state_observe("/lamp", seen.append), advance)
-            nats.servers[0].kill()
-            await at_real_pace(first.state_changed("/lamp", 1), advance)
-            await at_real_pace(until(lambda: seen[-1:] == [1], no_advance), advance)
-            assert Unknown not in seen
-            assert first.connected
+async def lose_a_nats_server(nats: NatsCluster) -> None:
+    address = NatsAddress.parse(nats.url)
+    async with (
+        JoinedServer(address) as one,
+        JoinedServer(address) as other,
+        Client(server=one) as first,
+        Client(server=other) as second,
+    ):
+        await first.state_register("/lamp")
+        await first.state_changed("/lamp", 0)
+        seen: list[object] = []
+        await second.state_observe("/lamp", seen.append)
+        nats.servers[0].kill()
+        await first.state_changed("/lamp", 1)
+        await until(lambda: seen[-1:] == [1], no_advance)
+        assert Unknown not in seen
+        assert first.connected
 
 
 async def test_entries_of_a_server_that_is_gone_are_deleted(url, advance):
     address = NatsAddress.parse(url)
     async with JoinedServer(address) as server:
+        bucket = Bucket(server.connection, f"{address.prefix}_nodes")
         with owner(url) as process:
+            await until(lambda: len(server.members) == 2, advance)
             process.kill()
             process.wait()
         await at_real_pace(until(lambda: len(server.members) == 1, no_advance), advance)
-        bucket = Bucket(server.connection, f"{address.prefix}_nodes")
         assert not (await bucket.get("lamp")).is_deleted
         nodes = server._uplink._nodes
         nodes._gone_since.update(dict.fromkeys(nodes._gone_since, -1000.0))
