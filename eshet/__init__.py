@@ -7,12 +7,13 @@ The modules, from top to bottom; each imports only from those below it:
     bridges          devices that speak another protocol, as nodes of a server
     gateway          HTTP, WebSocket and server-sent events, for programs without a client
     yarp             reactive values and events tied to paths
-    nats             connections to NATS, and entries that it stores
     client           Client, StateWrapper
+    settings         tables of a configuration file, with an error for each mistake
+    server_address   the address of any server, also of a tree that is shared through NATS
+    nats             servers that share a tree through NATS
     server           the embeddable server
     connection       connects either side of the protocol to asyncio
     link             a connection within one process
-    settings         tables of a configuration file, with an error for each mistake
     reactive         values, events and functions of them; no I/O, no paths
     address          the address of a server, such as `host:port`
     protocol         the protocol without I/O

@@ -9,9 +9,17 @@ from typing import Final, Self
 
 from eshet.protocol import DEFAULT_PORT
 
-__all__ = ["Address", "connect_error_text"]
+__all__ = ["Address", "connect_error_text", "default_server"]
 
-_ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\d{1,5}))?")
+_LOGIN: Final = re.compile(r".*@", re.DOTALL)
+"""What may be a password, in the URL of another kind of server."""
+
+_ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s@]+\]|[^:\[\]\s/@]+)(?::(?P<port>\d{1,5}))?")
+
+
+def default_server() -> str:
+    """Return the server in the environment variable ESHET_SERVER, or else this machine."""
+    return os.environ.get("ESHET_SERVER") or "localhost"
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,9 @@ class Address:
         match = _ADDRESS.fullmatch(text)
         port = int(match["port"] or default_port) if match else -1
         if match is None or not lowest_port <= port < 0x10000:
+            shown = _LOGIN.sub("***@", text)
             raise ValueError(
-                f"{text!r} is not a server address: write HOST or HOST:PORT, like "
+                f"{shown!r} is not a server address: write HOST or HOST:PORT, like "
                 f"localhost:{default_port}"
             )
         return cls(match["host"].strip("[]"), port)
@@ -49,7 +58,7 @@ class Address:
         Raises:
             ValueError: ESHET_SERVER does not hold an address.
         """
-        return cls.parse(os.environ.get("ESHET_SERVER") or "localhost")
+        return cls.parse(default_server())
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]

@@ -5,27 +5,37 @@ Frames sent within one turn of the event loop leave in one write.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, cast, runtime_checkable
 
 from eshet.exceptions import ProtocolError
 from eshet.protocol import ProtocolSide
 
-__all__ = ["CLOSED_BY_PEER", "Connection", "Connector"]
+__all__ = ["CLOSED_BY_PEER", "ClosableConnector", "Connection", "Connector"]
 
 CLOSED_BY_PEER: Final = "the peer closed it"
 """The reason of a connection's end when the other side has closed it."""
 
 
 class Connector(Protocol):
-    """A target to connect to: the address of a server, or a server in this process.
+    """A target to connect to: the address of a server, a server in this process, or NATS.
 
     One whose attribute `is_in_process` is true is not pinged, as nothing is lost without notice.
+    One with an attribute `max_payload` accepts messages of up to so many bytes, instead of 64 KiB.
     """
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]
     ) -> asyncio.BaseTransport:
         """Connect a protocol made by the factory; raise OSError if that fails."""
+        ...
+
+
+@runtime_checkable
+class ClosableConnector(Connector, Protocol):
+    """A connector that holds something to be closed after its last connection."""
+
+    async def close(self) -> None:
+        """Close it."""
         ...
 
 

@@ -4,6 +4,7 @@
     ├── Disconnected         not connected, or the connection ended before the answer arrived
     ├── ErrorValue           the server, or a node's owner, answered with an error
     │   └── PathTaken            another client provides the path that you register
+    ├── ErrorAnswer          an owner answers a request with an error
     ├── NotAccepted          (also ValueError) an owner does not accept a value
     ├── NotShown             a state does not show the value to which it was set
     ├── InvalidPath          (also ValueError) the path is not valid
@@ -24,7 +25,7 @@
 Facts are attributes; the text is built from them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from eshet.text import safe_repr
 
@@ -36,6 +37,7 @@ __all__ = [
     "Disconnected",
     "ESHETException",
     "EndlessChange",
+    "ErrorAnswer",
     "ErrorValue",
     "EshetError",
     "Interrupted",
@@ -104,6 +106,22 @@ class PathTaken(ErrorValue):
     def __init__(self, request: str, path: str) -> None:
         self.path = path
         super().__init__("path_already_exists", request)
+
+
+@final
+class ErrorAnswer(EshetError):
+    """The owner of a node answers a request with an error; raised by a callback of the node.
+
+    The client that made the request receives the value in an `ErrorValue`. The answer is meant, so
+    it is not reported at the owner.
+
+    Args:
+        value: the error: a text, or any other value that can be packed.
+    """
+
+    def __init__(self, value: object) -> None:
+        self.value: Any = value
+        super().__init__(f"{value}")
 
 
 class NotAccepted(EshetError, ValueError):

@@ -51,6 +51,8 @@ class Reason(enum.StrEnum):
     RESTARTED = "restarted"
     DISABLED = "disabled"
     UNLOADED = "unloaded"
+    MOVED = "moved"
+    """Another process takes its place, and restores its state."""
     FAILED = "failed"
     SHUTDOWN = "shutdown"
 

@@ -28,6 +28,7 @@ from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected
 from eshet.protocol import TimeoutConfig
+from eshet.server_address import ServerAddress
 from eshet.types import ActionCallback, GetCallback, ValueCallback
 from eshet.unknown import Unknown
 
@@ -114,19 +115,20 @@ class SyncClient:
 
     Args:
         base: base path for this client.
-        server: ESHET server to connect to; defaults to ESHET_SERVER, or localhost.
+        server: ESHET server to connect to, as `Client` takes it; defaults to ESHET_SERVER, or
+            localhost.
         client_id: msgpack-serialisable id for this client.
         timeout_cfg: configuration for protocol-level timeouts.
         logger: logger for connection messages.
 
     Raises:
-        InvalidPath, ValueError, UnsupportedValue: see `Client`.
+        InvalidPath, ValueError, UnsupportedValue, EshetError: see `Client`.
     """
 
     def __init__(
         self,
         base: str = "/",
-        server: str | Connector | None = None,
+        server: str | ServerAddress | Connector | None = None,
         client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton

@@ -9,6 +9,7 @@ The packages and modules; imports go downwards only:
     replay           runs rules again on recorded inputs
     testing          a house for tests of rules, in virtual time
     runner           composes and runs everything else
+    cluster          shares the modules of a rules folder among several runners
     graph            draws what rules read and write, and the inside of a rule
     why_not          tells what would have to change for another value
     reload           replaces running versions of modules

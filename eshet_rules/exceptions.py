@@ -13,6 +13,7 @@
     ├── RulesFolderError     the rules folder does not exist, or is not a folder
     │   └── NoRules          it contains no rule
     ├── StrategySettingsError  (also ValueError) a strategy in the configuration is not valid
+    ├── WhereError           (also ValueError) a condition on runners is not valid
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
     ├── InsecurePath         other users can change the rules, their configuration or their state
@@ -22,6 +23,9 @@
     ├── NotReloaded          the present versions of modules can't be used
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
+    ├── NoNatsServer         a runner of a cluster has no NATS servers
+    ├── NoNatsLibrary        a runner of a cluster has no library for NATS
+    ├── NotInCluster         a runner is in no cluster
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
     ├── NotRolledBack        a module can't be rolled back
@@ -54,12 +58,15 @@ __all__ = [
     "LoopOfRules",
     "MissingParameter",
     "NeverBoth",
+    "NoNatsLibrary",
+    "NoNatsServer",
     "NoPaths",
     "NoRules",
     "NoRunner",
     "NoTrail",
     "NotAnEshetServer",
     "NotDriven",
+    "NotInCluster",
     "NotReloaded",
     "NotRolledBack",
     "NotWritten",
@@ -76,6 +83,7 @@ __all__ = [
     "TrailInUse",
     "UnknownName",
     "VersionNotFound",
+    "WhereError",
     "WrongArguments",
 ]
 
@@ -484,14 +492,53 @@ class ServerUnreachable(RulesError):
 
     Args:
         address: the address, such as `"house:11236"`.
+        reason: why it can't be reached, where nothing could be started there.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, reason: str = "") -> None:
         self.address = address
-        super().__init__(
-            f"there is no server at {address}; start one with `eshet serve`, or name your server "
-            "with --server HOST:PORT or ESHET_SERVER"
+        self.reason = reason
+        what = (
+            f"can't connect to {address}: {reason};"
+            if reason
+            else f"there is no server at {address}; start one with `eshet serve`, or"
         )
+        super().__init__(f"{what} name your server with --server ADDRESS or ESHET_SERVER")
+
+
+class NoNatsServer(RulesError):
+    """A runner is to join a cluster, but no NATS servers are named.
+
+    Args:
+        cluster: the name of the cluster.
+    """
+
+    exit_code = 2
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        super().__init__(
+            f"the runners of the cluster {cluster} are joined by NATS: name its servers with "
+            '`server = "nats://HOST"` below [cluster], or --server nats://HOST'
+        )
+
+
+class NoNatsLibrary(RulesError):
+    """A runner is to join a cluster, but the library for NATS is not installed."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("a cluster needs the library nats-py: pip install 'eshet-rules[nats]'")
+
+
+class NotInCluster(RulesError):
+    """A command is only possible for a runner of a cluster."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("this runner is in no cluster; start it with --cluster NAME")
 
 
 class NoPaths(RulesError):
@@ -651,7 +698,7 @@ class NotAnEshetServer(RulesError):
         self.address = address
         super().__init__(
             f"{address} is in use by another program, which is not an ESHET server; "
-            "stop it, or name your server with --server HOST:PORT or ESHET_SERVER"
+            "stop it, or name your server with --server ADDRESS or ESHET_SERVER"
         )
 
 
@@ -669,3 +716,19 @@ class StrategySettingsError(RulesError, ValueError):
         self.key = key
         self.problem = problem
         super().__init__(f"{key}: {problem}")
+
+
+class WhereError(RulesError, ValueError):
+    """A condition on the runners that may run a module is not valid.
+
+    Args:
+        text: the condition.
+        problem: the problem with it, and what to write.
+    """
+
+    exit_code = 2
+
+    def __init__(self, text: str, problem: str) -> None:
+        self.text = text
+        self.problem = problem
+        super().__init__(f"{text!r} {problem}")

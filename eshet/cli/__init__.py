@@ -15,13 +15,13 @@ Values are JSON. Everything except the requested output goes to standard error. 
 
 import click
 
-from eshet.address import Address
 from eshet.cli.bridge import bridge
 from eshet.cli.house import call, emit, get, listen, ls, observe, publish, set_
 from eshet.cli.serve import serve
 from eshet.cli.token import token
-from eshet.cli.values import AddressType
+from eshet.cli.values import ServerType
 from eshet.program import Program
+from eshet.server_address import ServerAddress
 
 __all__ = ["main"]
 
@@ -29,16 +29,16 @@ __all__ = ["main"]
 @click.group("eshet", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--server",
-    type=AddressType(),
+    type=ServerType(),
     envvar="ESHET_SERVER",
     default="localhost",
     show_default=True,
     show_envvar=True,
-    help="The server to talk to.",
+    help="The server to talk to: HOST:PORT, or the URL of NATS servers.",
 )
 @click.version_option(package_name="eshet-rules")
 @click.pass_context
-def main(ctx: click.Context, server: Address) -> None:
+def main(ctx: click.Context, server: ServerAddress) -> None:
     """Inspect and control the nodes of a server.
 
     Values are JSON: 23, true, '"text"', '{"a": [1, 2]}'.

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Collection
 from typing import Final
 
-from eshet.address import Address
 from eshet.cli.running import connected
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
+from eshet.server_address import ServerAddress
 
 __all__ = ["paths_below", "paths_of"]
 
 _TIMEOUT: Final = 1.0  # seconds: the user waits for the completion
 
 
-def paths_of(server: Address, start: str, kinds: Collection[str]) -> list[str]:
+def paths_of(server: ServerAddress, start: str, kinds: Collection[str]) -> list[str]:
     """Return the paths on a server that begin with a text; none if the server does not answer.
 
     Args:

@@ -12,9 +12,12 @@ import click
 from eshet.address import Address
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
+from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.paths import nearest
 from eshet.program import drop_output, printable
+from eshet.protocol import MAX_PAYLOAD
+from eshet.server_address import ServerAddress, connector_to
 
 __all__ = ["ask", "connected", "run"]
 
@@ -39,8 +42,34 @@ class _OutageHandler(logging.Handler):
         click.echo(f"eshet: {printable(record.getMessage())}", err=True)
 
 
+class _Attempts:
+    """Connects with another connector, and keeps the error of the first attempt that fails."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.failed: Final = asyncio.get_running_loop().create_future()
+        self.is_in_process: Final = getattr(connector, "is_in_process", False)
+        self._connector = connector
+
+    def __str__(self) -> str:
+        return str(self._connector)
+
+    @property
+    def max_payload(self) -> int:
+        """See `Connector`."""
+        return getattr(self._connector, "max_payload", MAX_PAYLOAD)
+
+    async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
+        """See `Connector`."""
+        try:
+            return await self._connector.connect(factory)
+        except OSError as error:
+            if not self.failed.done():
+                self.failed.set_result(error)
+            raise
+
+
 @asynccontextmanager
-async def connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
+async def connected(address: ServerAddress, *, stays: bool) -> AsyncIterator[Client]:
     """Yield a client that connects once: a command does not wait until a server is available.
 
     Args:
@@ -49,40 +78,40 @@ async def connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
 
     Raises:
         Disconnected: the server can't be reached, or does not answer like one.
+        EshetError: the library for NATS is not installed.
     """
-    refused: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+    log = _logger()
+    async with connector_to(address, _logger()) as connector:
+        attempts = _Attempts(connector)
+        client = Client(server=attempts, logger=log)
+        connected: asyncio.Future[Any] = asyncio.ensure_future(client.wait_for_connection())
+        waited: set[asyncio.Future[Any]] = {connected, attempts.failed}
+        try:
+            await asyncio.wait(waited, timeout=_ANSWER_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            if not connected.done():
+                raise _not_connected(address, attempts.failed)
+            if stays:
+                log.addHandler(_OutageHandler())
+            yield client
+        finally:
+            await client.close()
+            await asyncio.gather(connected, return_exceptions=True)
 
-    class Once:
-        def __str__(self) -> str:
-            return str(address)
 
-        async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
-            try:
-                return await address.connect(factory)
-            except OSError as error:
-                if not refused.done():
-                    refused.set_result(error)
-                raise
-
+def _logger() -> logging.Logger:
     log = logging.Logger("eshet.cli", logging.INFO)
     log.addHandler(logging.NullHandler())  # without a handler, logging prints warnings itself
-    client = Client(server=Once(), logger=log)
-    connected: asyncio.Future[Any] = asyncio.ensure_future(client.wait_for_connection())
-    waited: set[asyncio.Future[Any]] = {connected, refused}
-    try:
-        await asyncio.wait(waited, timeout=_ANSWER_WITHIN, return_when=asyncio.FIRST_COMPLETED)
-        if not connected.done():
-            why = refused.result() if refused.done() else "it does not answer like an ESHET server"
-            raise Disconnected(
-                f"can't connect to {address}",
-                f"{why}. Start one with `eshet serve`, or name yours with --server or ESHET_SERVER",
-            )
-        if stays:
-            log.addHandler(_OutageHandler())
-        yield client
-    finally:
-        await client.close()
-        await asyncio.gather(connected, return_exceptions=True)
+    return log
+
+
+def _not_connected(address: ServerAddress, failed: "asyncio.Future[OSError]") -> Disconnected:
+    if isinstance(address, Address):
+        silent = "it does not answer like an ESHET server"
+        advice = "Start one with `eshet serve`, or name yours with --server or ESHET_SERVER"
+    else:
+        silent, advice = "it does not answer", "Name yours with --server or ESHET_SERVER"
+    why = failed.result() if failed.done() else silent
+    return Disconnected(f"can't connect to {address}", f"{why}. {advice}")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

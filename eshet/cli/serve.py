@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import signal
+import socket
 import ssl
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,9 @@ import click
 from eshet.address import Address
 from eshet.cli.gateway import GatewayOptions, gateway_options, running_gateway
 from eshet.cli.running import run
-from eshet.cli.values import AddressType
+from eshet.cli.values import AddressType, NatsType
+from eshet.exceptions import EshetError
+from eshet.nats.address import NatsAddress
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Limits, Server, raise_descriptor_limit
 from eshet.server.tls import server_tls
@@ -81,6 +85,11 @@ class _LimitType(click.ParamType[tuple[str, float]]):
     multiple=True,
     help="A limit, such as clients=100; see docs/server.md for their names.",
 )
+@click.option(
+    "--nats",
+    type=NatsType(),
+    help="Share the tree with the other servers at these NATS servers, such as nats://house.",
+)
 @gateway_options
 def serve(
     addresses: tuple[Address, ...],
@@ -90,12 +99,17 @@ def serve(
     tls_client_ca: Path | None,
     insecure: bool,
     limits: tuple[tuple[str, float], ...],
+    nats: NatsAddress | None,
     http: Address | None,
     http_tokens: Path | None,
     http_hosts: tuple[str, ...],
     http_origins: tuple[str, ...],
 ) -> None:
     """Run a server until interrupted. Every client that can connect has full access.
+
+    With --nats, the servers at the same NATS servers have one tree; while this one can't reach
+    NATS, it disconnects its clients. A password is better placed in a file of credentials than in
+    the URL, which other users of this machine can see: nats://house?credentials=FILE.
 
     With --http, programs without a client can use it as well: they can read on this machine, and
     do the rest with a token.
@@ -113,7 +127,7 @@ def serve(
     async def work() -> None:
         async with AsyncExitStack() as stack:
             server = await stack.enter_async_context(
-                Server(limits=Limits(**dict(limits)))  # type: ignore[arg-type]
+                _running_server(Limits(**dict(limits)), nats)  # type: ignore[arg-type]
             )
             for address in addresses:
                 await server.listen(address.host, address.port, tls=tls, insecure=insecure)
@@ -127,6 +141,41 @@ def serve(
             await _interrupted()
 
     run(work())
+
+
+@asynccontextmanager
+async def _running_server(limits: Limits, nats: NatsAddress | None) -> AsyncIterator[Server]:
+    """Run a server that does not listen yet.
+
+    Args:
+        limits: how much one client may use.
+        nats: the tree that it joins; None for one of its own.
+
+    Raises:
+        EshetError: NATS can't be used, or its library is not installed.
+    """
+    if nats is None:
+        async with Server(limits=limits) as server:
+            yield server
+        return
+    try:
+        from eshet.nats.joined import JoinedServer
+    except ModuleNotFoundError:
+        text = "--nats needs the library nats-py: pip install 'eshet-rules[nats]'"
+        raise EshetError(text) from None
+    joined = JoinedServer(nats, details={"host": socket.gethostname()}, limits=limits)
+    try:
+        await joined.open()
+    except OSError as error:
+        raise EshetError(f"can't join {nats}: {error}") from None
+    try:
+        count = len({joined.id, *joined.members})
+        click.echo(
+            f"joined {nats} as {f'1 of {count} servers' if count > 1 else 'its only server'}"
+        )
+        yield joined
+    finally:
+        await joined.close()
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:

@@ -9,11 +9,13 @@ from click.shell_completion import CompletionItem
 from eshet import paths
 from eshet.address import Address
 from eshet.exceptions import InvalidPath
+from eshet.nats.address import NatsAddress
 from eshet.protocol import DEFAULT_PORT
+from eshet.server_address import ServerAddress, parse_server_address
 from eshet.text import shorten
 from eshet.unknown import Unknown
 
-__all__ = ["AddressType", "JsonType", "PathType", "from_json", "to_json"]
+__all__ = ["AddressType", "JsonType", "NatsType", "PathType", "ServerType", "from_json", "to_json"]
 
 
 class PathType(click.ParamType[str]):
@@ -46,7 +48,7 @@ class PathType(click.ParamType[str]):
         from eshet.cli.completion import paths_of
 
         server = ctx.find_root().params.get("server")
-        if not isinstance(server, Address):
+        if not isinstance(server, ServerAddress):
             return []
         return [CompletionItem(path) for path in paths_of(server, incomplete, self._kinds)]
 
@@ -65,7 +67,7 @@ class JsonType(click.ParamType[Any]):
 
 
 class AddressType(click.ParamType[Address]):
-    """The address of a server; see `Address.parse` for the arguments."""
+    """A host and a port; see `Address.parse` for the arguments."""
 
     name = "host:port"
 
@@ -79,6 +81,36 @@ class AddressType(click.ParamType[Address]):
         """See `click.ParamType`."""
         try:
             return Address.parse(value, self._lowest_port, self._default_port)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ServerType(click.ParamType[ServerAddress]):
+    """The address of a server; see `parse_server_address`."""
+
+    name = "address"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ServerAddress:
+        """See `click.ParamType`."""
+        try:
+            return parse_server_address(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class NatsType(click.ParamType[NatsAddress]):
+    """The URL of NATS servers; see `NatsAddress.parse`."""
+
+    name = "url"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> NatsAddress:
+        """See `click.ParamType`."""
+        try:
+            return NatsAddress.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

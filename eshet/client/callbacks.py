@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from eshet.callables import not_callable
 from eshet.cause import Cause, current
 from eshet.client.observer import ClientObserver
-from eshet.exceptions import NotAccepted
+from eshet.exceptions import ErrorAnswer, NotAccepted
 from eshet.scope import current_scope, is_contained, report_error
 from eshet.tasks.starting import is_failure
 from eshet.user_errors import is_error
@@ -26,6 +26,9 @@ __all__ = ["Answer", "Callback", "Tasks"]
 
 _VALUES: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 """The types of most results: testing whether a result is awaitable takes longer than the call."""
+
+_ANSWERS: Final = (ErrorAnswer, NotAccepted)
+"""The errors that a callback raises on purpose, as its answer."""
 
 _KINDS: Final = {
     "listener": "event",
@@ -169,7 +172,7 @@ class Callback:
             answer.fail(error)  # the caller gets an answer in any case
             if not is_contained(error, self._in_context(current_scope)):
                 raise
-            if not is_error(error, NotAccepted):
+            if not is_error(error, _ANSWERS):
                 self._report(error)
 
     def _call(self, cause: Cause | None, args: tuple[Any, ...]) -> None:
@@ -222,7 +225,7 @@ class Callback:
             answer.fail(RuntimeError("cancelled") if is_cancelled else error)
             if not failed:
                 raise
-            if not is_error(error, NotAccepted):
+            if not is_error(error, _ANSWERS):
                 report_error(error, self._doing)
 
     def _reply_later(self, future: asyncio.Future[Any], answer: Answer) -> None:
@@ -239,7 +242,8 @@ class Callback:
                 return
             if not is_failure(error):
                 raise
-            report_error(error, self._doing)
+            if not is_error(error, _ANSWERS):
+                report_error(error, self._doing)
 
     def _report(self, error: BaseException) -> None:
         self._in_context(report_error, error, self._doing)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eshet import codec, paths
-from eshet.address import Address
+from eshet.address import default_server
 from eshet.cause import current
 from eshet.client.callbacks import Callback
 from eshet.client.event_iteration import EventIteration
@@ -40,6 +40,7 @@ from eshet.messages import (
 )
 from eshet.protocol import TimeoutConfig
 from eshet.protocol.framing import frame_with_id
+from eshet.server_address import ServerAddress, make_connector, parse_server_address
 from eshet.types import ValueCallback
 from eshet.unknown import Unknown
 
@@ -91,7 +92,9 @@ class Client:
             to this.
         server: ESHET server to connect to; defaults to the ESHET_SERVER environment variable, or
             localhost. This may also include the port number (in the form host:port), which
-            defaults to 11236. A server in this process can be passed directly.
+            defaults to 11236; or be the address of NATS servers, such as `nats://host`, through
+            which servers share a tree (see `eshet.nats`). An `eshet.server_address.ServerAddress`,
+            or a server in this process, can be passed directly.
         client_id: msgpack-serialisable ID for this client; will be allocated by the server if not
             provided.
         timeout_cfg: configuration for protocol-level timeouts.
@@ -103,25 +106,32 @@ class Client:
         InvalidPath: the base is not a valid path.
         ValueError: the server is not a valid address, or `max_waiting_bytes` is not positive.
         UnsupportedValue: the client id can't be packed.
+        EshetError: the server is a tree on NATS, and the library for that is not installed.
     """
 
     def __init__(
         self,
         base: str = "/",
-        server: str | Connector | None = None,
+        server: str | ServerAddress | Connector | None = None,
         client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
         *,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
+        if server is None:
+            server = default_server()
+        if isinstance(server, str):
+            server = parse_server_address(server)
+        connector = make_connector(server, logger) if isinstance(server, ServerAddress) else server
         connection = SharedConnection(
             paths.check_base(base),
-            _connector(server),
+            connector,
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
             logger,
             max_waiting_bytes,
+            owns_connector=connector is not server,
         )
         self._use(connection)
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
@@ -178,6 +188,11 @@ class Client:
         """The id of this client on the server; None until the server has allocated one."""
         packed = self._manager.client_id
         return None if packed is None else codec.unpack(packed)
+
+    @property
+    def max_payload(self) -> int:
+        """The longest message that the server accepts, in bytes: 65,535, or more on NATS."""
+        return self._manager.max_payload
 
     @property
     def reconnected_at(self) -> float | None:
@@ -500,7 +515,7 @@ class Client:
             raise ErrorValue("not_owner", describe(code, path))
         reply = self._manager.ask_early(code, path, value) if owned.on_server else None
         if reply is None:
-            _check_length(code, path, value)
+            _check_length(code, path, value, self._manager.max_payload)
         owned.value = value or None
         if owned.taken:
             raise ErrorValue("not_owner", describe(code, path))
@@ -546,12 +561,6 @@ def _wire_path(base: str, path: str) -> bytes:
     return paths.resolve(base, path).encode()
 
 
-def _connector(server: str | Connector | None) -> Connector:
-    if server is None:
-        return Address.default()
-    return Address.parse(server) if isinstance(server, str) else server
-
-
 def _pack_client_id(client_id: object) -> bytes:
     packed = codec.pack(client_id)
     if len(packed) > MAX_CLIENT_ID:
@@ -568,10 +577,10 @@ def _pack(value: object, code: int, path: bytes) -> bytes:
         raise UnsupportedValue(error.problem, describe(code, path)) from None
 
 
-def _check_length(code: int, path: bytes, value: bytes) -> None:
+def _check_length(code: int, path: bytes, value: bytes, limit: int) -> None:
     """Raise MessageTooLong immediately for a message that will be sent later."""
     try:
-        frame_with_id(code, 0, path + b"\0" + value)
+        frame_with_id(code, 0, path + b"\0" + value, limit)
     except MessageTooLong as error:
         raise MessageTooLong(error.length, error.limit, describe(code, path)) from None
 

@@ -26,10 +26,10 @@ from eshet.client.session import (
     Request,
     describe,
 )
-from eshet.connection import CLOSED_BY_PEER, Connector
+from eshet.connection import CLOSED_BY_PEER, ClosableConnector, Connector
 from eshet.exceptions import Disconnected, ErrorValue, EshetError, PathTaken, WrongLoop
 from eshet.interpreter import running_loop
-from eshet.protocol import TimeoutConfig
+from eshet.protocol import MAX_PAYLOAD, TimeoutConfig
 from eshet.scope import use_scope
 from eshet.text import safe_str
 
@@ -198,6 +198,7 @@ class ConnectionManager:
         handlers: handlers of messages that are not replies, by code.
         log: for events of the connection.
         max_waiting_bytes: see `eshet.client.receiver.Receiver`.
+        owns_server: whether to close `server` at the end, if it can be closed.
     """
 
     def __init__(
@@ -209,8 +210,11 @@ class ConnectionManager:
         handlers: Mapping[int, Handler],
         log: logging.Logger,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
+        *,
+        owns_server: bool = False,
     ) -> None:
         self.server: Final = server
+        self._owned = server if owns_server and isinstance(server, ClosableConnector) else None
         self.disconnect_reason: str = "not connected to the server yet"
         """Why the client is not connected, while it is not."""
         self.client_id = client_id
@@ -248,6 +252,11 @@ class ConnectionManager:
     def closed(self) -> bool:
         """Whether it will not connect again."""
         return self._closed
+
+    @property
+    def max_payload(self) -> int:
+        """The longest message that the server accepts, in bytes."""
+        return getattr(self.server, "max_payload", MAX_PAYLOAD)
 
     def ask(
         self, code: int, path: bytes, value: bytes = b"", accept: Accept | None = None
@@ -328,6 +337,8 @@ class ConnectionManager:
         if session is not None:
             session.connection.close(self.disconnect_reason)
             await asyncio.shield(session.lost)
+        if self._owned is not None:
+            await self._owned.close()
 
     async def _stay_connected(self) -> None:
         try:
@@ -343,7 +354,12 @@ class ConnectionManager:
             await asyncio.sleep(tries.next_delay())
             timeouts = None if getattr(self.server, "is_in_process", False) else self._timeouts
             session = ClientSession(
-                self.client_id, timeouts, self._handlers, self.receiver, self._on_lost
+                self.client_id,
+                timeouts,
+                self._handlers,
+                self.receiver,
+                self._on_lost,
+                self.max_payload,
             )
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now

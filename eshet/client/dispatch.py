@@ -4,6 +4,7 @@ It works on raw payloads; see `eshet.messages` for their fields. A message witho
 after its path has no value either, and is rejected for that.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from eshet.cause import current, use_cause
 from eshet.client.callbacks import Callback
 from eshet.client.registrations import Registration, RegistrationTable, Topic
 from eshet.client.session import ClientSession, Handler
+from eshet.exceptions import ErrorAnswer, MessageTooLong, UnsupportedValue
 from eshet.messages import (
     ActionCall,
     EventNotify,
@@ -160,6 +162,10 @@ class _Answer:
 
     def fail(self, error: BaseException) -> None:
         """See `eshet.client.callbacks.Answer`."""
+        if type(error) is ErrorAnswer:
+            with contextlib.suppress(MessageTooLong, UnsupportedValue):
+                self._session.answer(ReplyError.code, self._id, codec.pack(error.value))
+                return
         self.reply_error(safe_str(error, _MAX_ERROR_LENGTH) or type_name(error))
 
     def reply_error(self, text: str) -> None:

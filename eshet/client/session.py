@@ -165,6 +165,7 @@ class ClientSession:
         handlers: handlers of all messages, by code; `REPLIES` and those of other messages.
         receiver: of the client; passes each message to its handler, now or in a later turn.
         on_lost: called once, with the reason, when the connection has ended.
+        max_payload: the longest message that the server accepts, in bytes.
     """
 
     def __init__(
@@ -174,11 +175,13 @@ class ClientSession:
         handlers: "Mapping[int, Handler]",
         receiver: Receiver,
         on_lost: Callable[[str], None],
+        max_payload: int = MAX_PAYLOAD,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol: ClientProtocol[Request] = ClientProtocol(
-            client_id, timeouts, self._loop.time()
+            client_id, timeouts, self._loop.time(), accepts_long=max_payload > MAX_PAYLOAD
         )
+        self._max_payload = max_payload
         self._requests = self._protocol.requests
         self._waiting: OrderedDict[Request, bytes] = OrderedDict()
         self._handlers = handlers
@@ -222,8 +225,8 @@ class ClientSession:
             MessageTooLong: the request does not fit into a frame.
         """
         rest = path + b"\0" + value
-        if len(rest) + _ID > MAX_PAYLOAD:
-            raise MessageTooLong(len(rest) + _ID, MAX_PAYLOAD, describe(code, path))
+        if len(rest) + _ID > self._max_payload:
+            raise MessageTooLong(len(rest) + _ID, self._max_payload, describe(code, path))
         request = Request(code, path, value, self._loop.create_future(), accept)
         if self._waiting or not self._can_send():
             self._waiting[request] = rest
@@ -255,7 +258,7 @@ class ClientSession:
             self._send(request.code, self._requests.open(request), rest)
 
     def _send(self, code: int, request_id: int, rest: bytes) -> None:
-        frame = frame_with_id(code, request_id, rest)
+        frame = frame_with_id(code, request_id, rest, self._max_payload)
         self.connection.send(frame)
         self._unflushed += len(frame)
         if self._unflushed > _BURST:  # the connection only pauses for written data

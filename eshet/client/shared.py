@@ -24,6 +24,7 @@ class SharedConnection:
         timeouts: timeouts of the protocol.
         logger: logger for connection messages.
         max_waiting_bytes: see `eshet.client.receiver.Receiver`.
+        owns_connector: whether to close the connector with the connection, if it can be closed.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class SharedConnection:
         timeouts: TimeoutConfig,
         logger: logging.Logger,
         max_waiting_bytes: int,
+        *,
+        owns_connector: bool = False,
     ) -> None:
         self.base: Final = base
         self.logger: Final = logger
@@ -48,4 +51,5 @@ class SharedConnection:
             Dispatcher(self.registrations).handlers,
             logger,
             max_waiting_bytes,
+            owns_server=owns_connector,
         )

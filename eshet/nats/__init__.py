@@ -2,6 +2,13 @@
 
 From top to bottom; each imports only from those below it:
 
+    connector     the way of the clients of a process to a shared tree
+    joined        a server that shares its tree with others
+    uplink        its membership: from when it joins the others until it leaves
+    nodes         all nodes of the shared tree
+    relay         requests and events between the servers
+    members       the servers, each with an entry that it renews
+    fence         the newest fencing tokens, by which outputs of earlier holders are refused
     bucket        entries by key in a JetStream stream, written by compare-and-set
     watch         receives the entries of a bucket, and then each change
     entry         an entry, and how it is stored
@@ -12,6 +19,6 @@ From top to bottom; each imports only from those below it:
     address       the URL of a cluster
     exceptions    the errors
 
-Only this package imports nats-py, which is an extra, so nothing imports this package before it is
-used.
+Only this package imports nats-py, which is an extra. So of its modules only `address`, which does
+without, is imported before a tree on NATS is used.
 """

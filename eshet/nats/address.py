@@ -22,7 +22,7 @@ _URL: Final = re.compile(
     r"(?P<scheme>nats|tls)://(?:(?P<login>[^/?#@]*)@)?(?P<servers>[^/?#@]+)"
     r"(?:/(?P<prefix>[^/?#@]*))?(?:\?(?P<options>[^#@]*))?"
 )
-_SECRETS: Final = re.compile(r"//.*@")
+_LOGIN: Final = re.compile(r"^(\w+://)?.*@", re.DOTALL)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]+")
 _FILES: Final = ("credentials", "ca", "cert", "key")
 _MAX_REPLICAS: Final = 5  # of JetStream
@@ -71,7 +71,7 @@ class NatsAddress:
         """
         match = _URL.fullmatch(text)
         if match is None:
-            shown = _SECRETS.sub("//***@", text)
+            shown = _LOGIN.sub(r"\1***@", text)
             raise ValueError(
                 f"{shown!r} is not the address of NATS servers: write nats://HOST or "
                 "nats://USER:PASSWORD@HOST:PORT/PREFIX, with %40 for @ and %2F for /"

@@ -142,6 +142,17 @@ class Bucket:
         found = await repeated(self.connection, lambda: self._read(key))
         return None if found is None else found[0]
 
+    async def last_revision(self) -> int:
+        """Return the revision of the last write to the bucket; 0 if it is empty.
+
+        Raises:
+            NotConnected: there is no connection.
+            NoAnswer: JetStream has no leader, for some seconds.
+        """
+        info = await self._api("STREAM.INFO", {}, "read")
+        revision: int = info["state"]["last_seq"]
+        return revision
+
     def watch(
         self,
         on_entry: OnEntry,
@@ -191,13 +202,18 @@ class Bucket:
                 "choose another prefix",
             )
         replicas: int = present["num_replicas"]
-        is_current = present["max_age"] == wanted["max_age"] and (
-            replicas >= _MANY_REPLICAS if self._replicas is None else replicas == self._replicas
+        # A single server accepts more replicas, but drops such a stream when it is restarted.
+        has_replicas = (
+            "name" not in info.get("cluster", {})
+            or replicas == self._replicas
+            or (self._replicas is None and replicas >= _MANY_REPLICAS)
         )
-        if is_current:
+        if has_replicas and present["max_age"] == wanted["max_age"]:
             return info
-        changed = {name: wanted[name] for name in ("max_age", "duplicate_window")}
-        return await self._with_replicas("UPDATE", present | changed, at_least=replicas)
+        changed = present | {name: wanted[name] for name in ("max_age", "duplicate_window")}
+        if has_replicas:
+            return await self._api("STREAM.UPDATE", changed, "open")
+        return await self._with_replicas("UPDATE", changed, at_least=replicas)
 
     async def _with_replicas(
         self, verb: str, config: dict[str, Any], at_least: int

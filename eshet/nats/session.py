@@ -28,8 +28,11 @@ __all__ = ["Session", "Target", "error_text"]
 CONNECT_TIMEOUT: Final = 2
 """Seconds for each step of connecting: the socket, the server's greeting, TLS, its answer."""
 
-PING_INTERVAL: Final = 5
-"""Seconds; a connection counts as lost if two pings were not answered when the third is due."""
+PING_INTERVAL: Final = 1
+"""Seconds; a connection counts as lost if two pings were not answered when the third is due:
+long before a server that shares its tree, or a runner of a cluster, counts as gone."""
+
+_MOST_PINGS: Final = 2
 
 MAX_UNSENT: Final = 64 << 20
 """Bytes that wait for a server that does not read, before publishing is refused."""
@@ -94,6 +97,7 @@ class Session:
                 allow_reconnect=False,
                 connect_timeout=CONNECT_TIMEOUT,
                 ping_interval=PING_INTERVAL,
+                max_outstanding_pings=_MOST_PINGS,
                 no_echo=True,
                 tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # unused; else it would load one
                 tls_hostname=target.tls_name,

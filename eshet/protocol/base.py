@@ -18,12 +18,13 @@ class ProtocolSide:
 
     Args:
         now: the time.
+        accepts_long: whether the peer may send long frames; see `eshet.protocol.framing`.
     """
 
     WATCHED: ClassVar[frozenset[int]]
     """The codes of messages that `accept` has to process after the hello."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, accepts_long: bool = False) -> None:
         self.greeted = False
         """Whether the hello is over."""
         self.closing: str | None = None
@@ -36,7 +37,7 @@ class ProtocolSide:
         """The number of received bytes."""
         self.sent: int = 0
         """The number of sent bytes."""
-        self._frames = FrameReader()
+        self._frames = FrameReader(accepts_long=accepts_long)
 
     def receive_all(self, data: bytes, now: float) -> list[bytes]:
         """Return the payloads of received data after the hello, for a caller that checks each one.

@@ -34,12 +34,20 @@ class ClientProtocol(ProtocolSide, Generic[T]):
         timeouts: how long each side waits for the other; None for a connection that can't be lost
             without notice: then there are no pings.
         now: the time.
+        accepts_long: whether the server may send long frames.
     """
 
     WATCHED = frozenset({HelloAccepted.code, HelloAllocated.code})
 
-    def __init__(self, client_id: bytes | None, timeouts: TimeoutConfig | None, now: float) -> None:
-        super().__init__(now)
+    def __init__(
+        self,
+        client_id: bytes | None,
+        timeouts: TimeoutConfig | None,
+        now: float,
+        *,
+        accepts_long: bool = False,
+    ) -> None:
+        super().__init__(now, accepts_long=accepts_long)
         self.client_id = client_id
         self.requests: Requests[T | None] = Requests()
         """The pending requests, each with the caller's data; None for a ping."""

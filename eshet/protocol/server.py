@@ -28,12 +28,15 @@ class ServerProtocol(ProtocolSide):
     Args:
         now: the time.
         hello_timeout: how long the client may take to send its hello, in seconds.
+        accepts_long: whether the client may send long frames.
     """
 
     WATCHED = frozenset()
 
-    def __init__(self, now: float, hello_timeout: float = HELLO_TIMEOUT) -> None:
-        super().__init__(now)
+    def __init__(
+        self, now: float, hello_timeout: float = HELLO_TIMEOUT, *, accepts_long: bool = False
+    ) -> None:
+        super().__init__(now, accepts_long=accepts_long)
         self._hello_due = now + hello_timeout
         self._timeout_s = 0
 

@@ -3,6 +3,7 @@
 server         Server: its listeners and the connected clients
 session        one connection of one client
 meta           the nodes under `/meta`, by which the server describes itself
+shared         a router whose tree is shared with those of other servers
 router         carries out the messages of clients, answers pings, and notifies others
 tree           nodes, their owners, listeners and values
 backlog        output that waits for a slow reader

@@ -54,6 +54,9 @@ class Meta:
         now: the time.
     """
 
+    client_id: Final = _META
+    """See `eshet.server.peer.Owner`."""
+
     def __init__(self, router: Router, gone: Sequence[Gone], now: float) -> None:
         self._router = router
         self._gone = gone
@@ -263,7 +266,7 @@ def _node(node: TreeNode) -> tuple[str, bytes]:
     """Return the path of a node, and its packed description."""
     path, owner, value = node.path.decode(), NIL, NIL
     if node.owner is not None:
-        owner = node.owner.client_id if isinstance(node.owner, Peer) else _META
+        owner = node.owner.client_id
     if node.kind is NodeKind.STATE:
         value = _UNKNOWN if node.value is None else _value(node.value)
     listeners = codec.pack(len(node.listeners))

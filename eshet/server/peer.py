@@ -5,10 +5,10 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from eshet.exceptions import MessageTooLong
 from eshet.messages import NIL, Reply, ReplyError
-from eshet.protocol.framing import forward, frame_with_id
+from eshet.protocol.framing import MAX_PAYLOAD, forward, frame_with_id
 from eshet.protocol.requests import Requests
 
-__all__ = ["Asked", "Line", "Owner", "Peer", "TookLong", "Traffic"]
+__all__ = ["Asked", "Lease", "Line", "Owner", "Peer", "TookLong", "Traffic"]
 
 _REPLY: Final = Reply.code
 _ERROR: Final = ReplyError.code
@@ -23,7 +23,12 @@ class TookLong(Exception):
 
 
 class Owner(Protocol):
-    """An owner of nodes: a client, or the server itself."""
+    """An owner of nodes: a client of this server or of another one, or the server itself."""
+
+    @property
+    def client_id(self) -> bytes:
+        """Its id in `/meta/tree`, packed."""
+        ...
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
         """Forward a request to the owner, whose answer goes to the asking client; now or later.
@@ -77,6 +82,25 @@ class Line(Protocol):
         ...
 
 
+class Lease(Protocol):
+    """The right of a client to act in a role, of which others can take over when it ends."""
+
+    @property
+    def role(self) -> str:
+        """The role: of all clients in one role, only that with the highest token acts."""
+        ...
+
+    @property
+    def token(self) -> int:
+        """The fencing token: higher than that of all earlier leases of the role."""
+        ...
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it has not ended."""
+        ...
+
+
 class Peer:
     """A client after its hello.
 
@@ -86,15 +110,35 @@ class Peer:
         client_id: packed, in its canonical form.
         out: the frames that wait to be sent to it.
         line: its connection.
+        lease: the right to act; None for a client that needs none.
+        max_payload: the longest message that it accepts, in bytes.
     """
 
-    __slots__ = ("asked", "client_id", "line", "out", "registrations", "send")
+    __slots__ = (
+        "asked",
+        "client_id",
+        "lease",
+        "line",
+        "max_payload",
+        "out",
+        "registrations",
+        "send",
+    )
 
-    def __init__(self, client_id: bytes, out: list[bytes], line: Line) -> None:
+    def __init__(
+        self,
+        client_id: bytes,
+        out: list[bytes],
+        line: Line,
+        lease: Lease | None = None,
+        max_payload: int = MAX_PAYLOAD,
+    ) -> None:
         self.client_id: bytes = client_id
         self.out: list[bytes] = out
         self.send: Callable[[bytes], None] = out.append
         self.line: Line = line
+        self.lease: Lease | None = lease
+        self.max_payload: int = max_payload
         self.registrations: int = 0
         """How many registrations, listens and observations it has made so far."""
         self.asked: Requests[Asked] = Requests()
@@ -111,7 +155,7 @@ class Peer:
     def answer(self, code: int, request_id: int, rest: bytes) -> None:
         """Answer one of its requests with any kind of reply."""
         try:
-            self.out.append(frame_with_id(code, request_id, rest))
+            self.out.append(frame_with_id(code, request_id, rest, self.max_payload))
         except MessageTooLong:
             self.out.append(frame_with_id(_ERROR, request_id, _REPLY_TOO_LONG))
 

@@ -20,6 +20,7 @@ from eshet.server.limits import Limits
 from eshet.server.listener import Listener
 from eshet.server.memory import Trimmer, shrunk
 from eshet.server.meta import Gone, Meta
+from eshet.server.peer import Lease
 from eshet.server.router import Router
 from eshet.server.session import ServerSession
 
@@ -57,7 +58,7 @@ class Server:
         self.limits: Final[Limits] = limits or Limits()
         self._loop = asyncio.get_running_loop()
         self._log = logger
-        self.router: Final[Router] = Router(self._loop.time, self.limits)
+        self.router: Final[Router] = self._make_router()
         self._gone: Final[deque[Gone]] = deque(maxlen=_REMEMBERED)
         Meta(self.router, self._gone, self._loop.time())
         self._listeners: list[Listener] = []
@@ -143,16 +144,20 @@ class Server:
         )
 
     async def connect(
-        self, protocol_factory: Callable[[], asyncio.Protocol]
+        self, protocol_factory: Callable[[], asyncio.Protocol], lease: Lease | None = None
     ) -> asyncio.BaseTransport:
         """Connect a client of this event loop, without a socket; see `eshet.connection.Connector`.
+
+        Args:
+            protocol_factory: makes the client's side.
+            lease: the right of the client to act, if it needs one; see `eshet.server.shared`.
 
         Raises:
             WrongLoop: the client runs in another loop.
         """
         if asyncio.get_running_loop() is not self._loop:
             raise WrongLoop("server", "pass its address to the client instead, as HOST:PORT")
-        return link(protocol_factory, self._new_session)[0]
+        return link(protocol_factory, lambda: self._new_link(lease))[0]
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 
@@ -174,17 +179,17 @@ class Server:
         if self._unflushed > _FLUSH_BEYOND:
             self._flush()
         else:
-            self._flush_soon()
+            self.flush_soon()
 
     def ended(self, session: ServerSession, reason: str) -> None:
         """Remove a client after the end of its connection."""
-        as_intended = reason in _AS_INTENDED
+        as_intended = self._is_intended(reason)
         level = logging.DEBUG if as_intended else logging.INFO
         self._log.log(level, "connection of %s ended: %s", session.peername, reason)
         self._trimmer.freed(session.footprint)
         if session.peer is not None:
             self.router.leave(session.peer)
-            self._flush_soon()
+            self.flush_soon()
             if not as_intended:
                 now_ms = round(self._loop.time() * 1000)
                 self._gone.append(Gone(session.peer.client_id, reason, now_ms))
@@ -194,6 +199,10 @@ class Server:
         if not self._sessions:
             self._idle.set()
 
+    def _is_intended(self, reason: str) -> bool:
+        """Whether a connection ended for a reason that has nothing to do with its client."""
+        return reason in _AS_INTENDED
+
     async def close(self) -> None:
         """Stop listening, close all connections, and wait until they have ended.
 
@@ -202,20 +211,30 @@ class Server:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             await listener.close()
+        await self.disconnect_all(_CLOSING)
+        self._trimmer.close()
+
+    async def disconnect_all(self, reason: str) -> None:
+        """Close the connections of all clients, and wait until they have ended; see `close`."""
         for session in list(self._sessions):
-            session.close(_CLOSING)
+            session.close(reason)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_WITHIN):
                 await self._idle.wait()
         for session in list(self._sessions):
             session.abort()
         await self._idle.wait()
-        self._trimmer.close()
 
-    def _new_session(self, peername: str = "in-process link") -> ServerSession:
+    def _make_router(self) -> Router:
+        return Router(self._loop.time, self.limits)
+
+    def _new_session(self, peername: str) -> ServerSession:
         return ServerSession(self, peername)
 
-    def _flush_soon(self) -> None:
+    def _new_link(self, lease: Lease | None) -> ServerSession:
+        return ServerSession(self, "in-process link", lease)
+
+    def flush_soon(self) -> None:
         """Send the waiting output in the next turn of the loop, in one write per client."""
         if self._flushing is None:
             self._flushing = self._loop.call_soon(self._flush)

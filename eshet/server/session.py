@@ -19,11 +19,11 @@ from eshet.messages import (
     pack,
     unpack,
 )
-from eshet.protocol import ServerProtocol
+from eshet.protocol import MAX_PAYLOAD, ServerProtocol
 from eshet.protocol.framing import frame
 from eshet.server.backlog import Backlog
 from eshet.server.limits import Limits
-from eshet.server.peer import Peer, Traffic
+from eshet.server.peer import Lease, Peer, Traffic
 from eshet.server.router import Router
 
 __all__ = ["Host", "ServerSession"]
@@ -77,6 +77,8 @@ class ServerSession(Connection):
     Args:
         host: the server.
         peername: the address of the client, as text.
+        lease: the right of the client to act, if it needs one.
+        max_payload: the longest message that the client accepts, in bytes.
     """
 
     __slots__ = (
@@ -84,6 +86,8 @@ class ServerSession(Connection):
         "_cut_timer",
         "_due",
         "_host",
+        "_lease",
+        "_max_payload",
         "_registrations",
         "_sent_with_hello",
         "_stall_timer",
@@ -93,14 +97,24 @@ class ServerSession(Connection):
         "since",
     )
 
-    def __init__(self, host: Host, peername: str) -> None:
+    def __init__(
+        self,
+        host: Host,
+        peername: str,
+        lease: Lease | None = None,
+        max_payload: int = MAX_PAYLOAD,
+    ) -> None:
         loop = asyncio.get_running_loop()
-        protocol = ServerProtocol(loop.time(), host.limits.hello_timeout)
+        protocol = ServerProtocol(
+            loop.time(), host.limits.hello_timeout, accepts_long=max_payload > MAX_PAYLOAD
+        )
         super().__init__(protocol, self._greet, self._lost, peername=peername)
         self.peer: Peer | None = None
         self.since: Final = loop.time()
         self.backlog: Final = Backlog(protocol.out, host.limits)
         self._host = host
+        self._lease = lease
+        self._max_payload = max_payload
         self._cut_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._registrations = 0
@@ -139,7 +153,7 @@ class ServerSession(Connection):
             self.close(f"{len(router.peers)} clients are connected, which is the limit")
             return
         client_id, answer = self._identify(unpack(payload, FROM_CLIENT))
-        self.peer = Peer(client_id, self.endpoint.out, self)
+        self.peer = Peer(client_id, self.endpoint.out, self, self._lease, self._max_payload)
         self._on_payload = self._route_later
         router.join(self.peer)
         self.send(frame(pack(answer)))

@@ -105,6 +105,15 @@ class Tree:
             return node
         raise TreeError("path_is_directory" if node is not None else self._why_missing(path))
 
+    def node_at(self, path: bytes) -> TreeNode | None:
+        """Return the node at a path; None if there is none."""
+        node = self._index.get(path)
+        return node if isinstance(node, TreeNode) else None
+
+    def may_be(self, path: bytes) -> bool:
+        """Whether there could be a node at a path, given the form of the path."""
+        return self._why_missing(path) != "invalid_path"
+
     def look_up(self, path: bytes) -> TreeNode | Directory:
         """Return the node or directory at a path, which may be `/` or end with a slash.
 
@@ -169,6 +178,17 @@ class Tree:
         nodes = self._owned.pop(owner, {})
         self._owned = shrunk(self._owned)
         return [(node, self._disown(node)) for node in nodes]
+
+    def nodes_of(self, owner: Owner) -> list[TreeNode]:
+        """Return the nodes of an owner, in the order of their registration."""
+        return list(self._owned.get(owner, ()))
+
+    def pass_on(self, node: TreeNode, owner: Owner) -> None:
+        """Give a node that has an owner to another one, with its value and listeners."""
+        if node.owner is not None:
+            _remove(self._owned, node.owner, node)
+        node.owner = owner
+        self._owned[owner][node] = None
 
     def disown(self, node: TreeNode) -> bool:
         """Remove the owner of a node; return whether it had a value, which is now unknown."""

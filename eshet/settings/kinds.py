@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.address import Address
+from eshet.server_address import ServerAddress, parse_server_address
 
 __all__ = [
     "ADDRESS",
@@ -18,6 +19,7 @@ __all__ = [
     "SPAN",
     "TEXTS",
     "ValueKind",
+    "number",
     "one_of",
     "read_span",
     "seconds",
@@ -50,12 +52,12 @@ class ValueKind:
     words: tuple[str, ...] = ()
 
 
-_PASSWORD: Final = re.compile(r"(://[^:/@]*:).*@", re.DOTALL)
-"""The password in a URL, with the text around it."""
+_PASSWORD: Final = re.compile(r"((?:nats|tls):/*|://[^:/@]*:|^[^:/@]+:(?!/)).*@", re.DOTALL)
+"""The password or token in a URL, also in one without a scheme, with the text around it."""
 
 
 def without_password(text: str) -> str:
-    """Return a text with `…` in place of the password of a URL in it."""
+    """Return a text with `…` in place of the password or token of a URL in it."""
     return _PASSWORD.sub(r"\1…@", text)
 
 
@@ -120,6 +122,22 @@ def whole_number(what: str, least: int = 1) -> ValueKind:
     return ValueKind(f"a whole number of {what}, at least {least}", read)
 
 
+def number(what: str, least: float, most: float) -> ValueKind:
+    """Return the kind of numbers, with or without a fraction, in a range.
+
+    Args:
+        what: the unit, such as `"seconds"`; may be empty.
+        least: the smallest valid number.
+        most: the largest valid number.
+    """
+
+    def read(value: Any) -> float:
+        return float(_checked(value, type(value) in (int, float) and least <= value <= most))
+
+    unit = f" of {what}" if what else ""
+    return ValueKind(f"a number{unit} from {least:g} to {most:g}", read)
+
+
 def _checked(value: Any, fits: bool) -> Any:
     if not fits:
         raise ValueError
@@ -154,8 +172,8 @@ def _path(value: Any) -> Path:
     return Path(_checked(value, fits)).expanduser()
 
 
-def _address(value: Any) -> str:
-    return str(Address.parse(_checked(value, isinstance(value, str))))
+def _address(value: Any) -> ServerAddress:
+    return parse_server_address(_checked(value, isinstance(value, str)))
 
 
 def address_kind(default_port: int) -> ValueKind:
@@ -181,5 +199,7 @@ FLAG: Final = ValueKind("true or false, without quotes", _flag)
 TEXTS: Final = ValueKind('a list of strings, such as ["/alarm/code"]', _texts)
 SPAN: Final = ValueKind('a duration in quotes, such as "24h" or "90m", or "" for none', _span)
 PATH: Final = ValueKind('a path in quotes, such as "/var/lib/eshet-rules"', _path)
-ADDRESS: Final = ValueKind('an address in quotes, such as "localhost" or "house:11236"', _address)
+ADDRESS: Final = ValueKind(
+    'an address in quotes, such as "localhost", "house:11236" or "nats://house"', _address
+)
 NAME: Final = ValueKind('a name of letters A-Z, digits and _, in quotes, such as "house"', _name)

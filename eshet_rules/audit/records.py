@@ -28,10 +28,13 @@ __all__ = [
     "ChangesWait",
     "CheckpointDamaged",
     "CheckpointNotSetAside",
+    "CheckpointNotShared",
     "CheckpointNotWritten",
     "CheckpointPartlyDamaged",
     "CheckpointSlow",
     "CheckpointUnreadable",
+    "ClusterJoined",
+    "ClusterLeft",
     "CommitRequested",
     "CommittedNotWritten",
     "CommittedUnreadable",
@@ -46,6 +49,7 @@ __all__ = [
     "CoroutineNeverAwaited",
     "DeciderChanged",
     "DisableRequested",
+    "DrainRequested",
     "EmbeddedServerStarted",
     "EnableRequested",
     "EventEmitted",
@@ -53,6 +57,7 @@ __all__ = [
     "FileWritten",
     "FunctionCalled",
     "Input",
+    "LeasesLost",
     "Level",
     "LikelyMistake",
     "LockNotRestored",
@@ -62,15 +67,20 @@ __all__ = [
     "LoopBroken",
     "LoopSlowedByThreads",
     "LoopUnblocked",
+    "ModuleGivenUp",
     "ModuleImportFailed",
     "ModuleImportFailedAgain",
     "ModuleLoaded",
     "ModuleReloaded",
     "ModuleRepaired",
     "ModuleRolledBack",
+    "ModuleTaken",
     "ModuleUnloaded",
+    "ModulesWithoutRunner",
     "NamedServerUsed",
+    "NatsUnreachable",
     "NoConnection",
+    "NotListening",
     "NotTakenBack",
     "OrphanStateFound",
     "Output",
@@ -115,10 +125,13 @@ __all__ = [
     "RuleStaysFailed",
     "RulesFolderRenamed",
     "RunnerKilledByRule",
+    "RunnerNameTaken",
     "RunnerStarted",
     "RunnerStopped",
+    "RunnersChanged",
     "RunningServerUsed",
     "SafeMode",
+    "SharedCheckpointDamaged",
     "SignalHandlerRestored",
     "SlowSetUp",
     "SlowStart",
@@ -143,6 +156,7 @@ __all__ = [
     "UnmarkedRule",
     "ValueChangedInPlace",
     "ValueSet",
+    "VersionsDiffer",
     "VersionsNotKept",
     "WatcherUnavailable",
     "check",
@@ -217,6 +231,8 @@ WHYS: Final = {
     "restarted": "it was waiting when its rule was restarted",
     "unloaded": "it was waiting when its file was removed",
     "replaced": "it was waiting when its rule was reloaded, and the new version has no such output",
+    "moved": "it was waiting when another runner took its module over; it is sent there, if the "
+    "rule still has that output",
     "shutdown": "it was waiting when the runner stopped; it is sent after the next start, if the "
     "rule still has that output",
 }
@@ -235,6 +251,7 @@ Why = Literal[
     "restarted",
     "unloaded",
     "replaced",
+    "moved",
     "shutdown",
 ]
 
@@ -457,6 +474,23 @@ class EmbeddedServerStarted(_Server, kw_only=True):
     """The rules use a server that this runner has started."""
 
 
+@_event("server.nats_unreachable", "waits for NATS", level="warning")
+class NatsUnreachable(_Server, kw_only=True):
+    """At its start, the runner can't use the named NATS servers. It tries until it can.
+
+    Logged again when the reason changes.
+    """
+
+    error: Annotated[str, Meta(description="the reason")]
+
+
+@_event("server.not_listening", "clients of this machine can't connect to the embedded server")
+class NotListening(_Server, kw_only=True):
+    """The server that joins this runner with others does not listen, as its port is in use."""
+
+    error: Annotated[str, Meta(description="the reason")]
+
+
 class _Module(Record, kw_only=True):
     """A change of the running version of a module."""
 
@@ -523,7 +557,10 @@ class NoChangeWaits(Record, kw_only=True):
 
 @_event("module.unloaded", "unloaded")
 class ModuleUnloaded(_Module, kw_only=True):
-    """A module is not running any more, since its file was removed or has no rules."""
+    """A module is not running here any more.
+
+    Its file was removed, or has no rules; or another runner of the cluster runs it.
+    """
 
 
 @_event("module.reload_aborted", "kept the old version", level="error")
@@ -1094,6 +1131,137 @@ class WatcherUnavailable(Record, kw_only=True):
     interval_s: Annotated[float, Meta(description="seconds between two scans")]
 
 
+# --- clusters -----------------------------------------------------------------------------------
+
+
+class _Cluster(Record, kw_only=True):
+    """The cluster of this runner."""
+
+    cluster: Annotated[str, Meta(description="name of the cluster")]
+
+
+@_event("cluster.joined", "joined the cluster")
+class ClusterJoined(_Cluster, kw_only=True):
+    """This runner shares the modules with others. Recorded again after it was cut off from them."""
+
+    runner: Annotated[str, Meta(description="name of this runner")]
+    server: Annotated[str, Meta(description="address of the servers")]
+    others: Annotated[list[str], Meta(description="names of the other runners")]
+
+
+@_event("cluster.left", "left the cluster")
+class ClusterLeft(_Cluster, kw_only=True):
+    """This runner has given up all modules, as it stops."""
+
+
+@_event("cluster.runners_changed", "other runners")
+class RunnersChanged(_Cluster, kw_only=True):
+    """Other runners have joined the cluster, or are gone."""
+
+    joined: Annotated[list[str] | None, Meta(description="those that have joined")] = None
+    gone: Annotated[list[str] | None, Meta(description="those that are gone")] = None
+    runners: Annotated[list[str], Meta(description="all runners now")]
+
+
+@_event("cluster.name_taken", "another runner has this name", level="warning")
+class RunnerNameTaken(Record, kw_only=True):
+    """A runner can't join its cluster, as one with the same name is there. It tries until it can.
+
+    Logged once.
+    """
+
+    runner: Annotated[str, Meta(description="the name")]
+    host: Annotated[str, Meta(description="the machine of the other runner")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("cluster.leases_lost", "no longer runs modules", level="error")
+class LeasesLost(_Cluster, kw_only=True):
+    """This runner has dropped all modules, since others may run them from now on.
+
+    It takes some again when it can.
+    """
+
+    modules: Annotated[list[str], Meta(description="the modules")]
+    why: Annotated[str, Meta(description="the reason")]
+
+
+@_event("cluster.versions_differ", "runners have different rules", level="warning")
+class VersionsDiffer(_Cluster, kw_only=True):
+    """Two runners of a cluster have different versions of files. Logged once for these versions."""
+
+    runners: Annotated[list[str], Meta(description="the two runners")]
+    modules: Annotated[
+        list[str], Meta(description="the first modules that differ, helpers included")
+    ]
+    more: Annotated[int | None, Meta(description="number of further modules")] = None
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("cluster.modules_without_runner", "no runner may run modules", level="warning")
+class ModulesWithoutRunner(_Cluster, kw_only=True):
+    """Conditions below `[cluster.where]` leave no runner for modules. Logged once."""
+
+    modules: Annotated[list[str], Meta(description="the modules")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("module.taken", "taken from the cluster")
+class ModuleTaken(Record, kw_only=True):
+    """This runner runs a module from now on, and no other one does."""
+
+    token: Annotated[
+        int, Meta(description="of the lease: servers refuse outputs with an earlier one")
+    ]
+    why: Annotated[
+        Literal["new", "released", "moved", "gone"],
+        Meta(
+            description="`new`: no runner had it; `released`: its runner has given it up; `moved`: "
+            "its runner has given it up for this one; `gone`: its runner has ended without a word"
+        ),
+    ]
+    from_runner: Annotated[str | None, Meta(description="the runner that had it")] = None
+    without_s: Annotated[
+        float | None,
+        Meta(
+            description="seconds since it was given up, or since the last sign of life of its "
+            "runner, by the clock of the NATS server"
+        ),
+    ] = None
+
+
+@_event("module.given_up", "given up to the cluster")
+class ModuleGivenUp(Record, kw_only=True):
+    """This runner does not run a module any more, and has left its state for another one."""
+
+    token: Annotated[int, Meta(description="of the lease")]
+    why: Annotated[
+        Literal["moved", "draining", "stopping", "removed"],
+        Meta(
+            description="`moved`: another runner is to run it; `draining`, `stopping`: this runner "
+            "is to run no modules, or stops; `removed`: its file was removed"
+        ),
+    ]
+    to: Annotated[str | None, Meta(description="the runner that is to run it")] = None
+
+
+@_event("checkpoint.not_shared", "can't store state for other runners", level="error")
+class CheckpointNotShared(Record, kw_only=True):
+    """The state of a module could not be stored in the cluster; it is tried again. Logged once.
+
+    If another runner takes the module over, it continues from an earlier state.
+    """
+
+    error: Annotated[str, Meta(description="the error")]
+
+
+@_event("checkpoint.shared_damaged", "can't read the state of another runner", level="error")
+class SharedCheckpointDamaged(Record, kw_only=True):
+    """The state of a module in the cluster, or a part of it, is damaged: it starts without that."""
+
+    error: Annotated[str, Meta(description="the error")]
+
+
 # --- configuration and control ------------------------------------------------------------------
 
 
@@ -1161,6 +1329,13 @@ class ReleaseRequested(Record, kw_only=True):
     """A command asked the runner to end the overrides of paths."""
 
     paths: Annotated[list[str], Meta(description="the paths")]
+
+
+@_event("control.drain_requested", "drain requested")
+class DrainRequested(Record, kw_only=True):
+    """A command asked the runner to give all modules to other runners, or to take some again."""
+
+    undo: Annotated[bool, Meta(description="whether it may run modules again")]
 
 
 class _RulesRequest(Record, kw_only=True):

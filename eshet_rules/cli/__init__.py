@@ -5,7 +5,7 @@ check            checks the rules of a folder without running them
 init             writes a first rule and its test
 templates        the files that `init` writes
 list             lists the rules of a running runner and their states
-control          reload, commit, enable, disable, restart, release, rollback
+control          reload, commit, enable, disable, restart, release, rollback, drain
 devices          lists the devices of bridges, and writes their paths as a module
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
@@ -34,7 +34,16 @@ import click
 from eshet.program import Program
 from eshet_rules.cli.audit import audit
 from eshet_rules.cli.check import check
-from eshet_rules.cli.control import commit, disable, enable, release, reload, restart, rollback
+from eshet_rules.cli.control import (
+    commit,
+    disable,
+    drain,
+    enable,
+    release,
+    reload,
+    restart,
+    rollback,
+)
 from eshet_rules.cli.devices import devices
 from eshet_rules.cli.graph import graph
 from eshet_rules.cli.init import init
@@ -63,6 +72,7 @@ for _command in (
     commit,
     devices,
     disable,
+    drain,
     enable,
     graph,
     init,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -41,7 +42,7 @@ _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "blue"}
 def check(
     rules: Path | None,
     config: Path | None,
-    against: str | None,
+    against: ServerAddress | None,
     strict: bool,
     paths: bool,
     as_json: bool,
@@ -90,7 +91,7 @@ def check(
     _exit(int(failed), threads)
 
 
-def _provided(server: str) -> dict[str, str]:
+def _provided(server: ServerAddress) -> dict[str, str]:
     """Return the kinds of the paths that a server provides, by path.
 
     Raises:
@@ -102,7 +103,7 @@ def _provided(server: str) -> dict[str, str]:
 
     paths = provided_by(server)
     if paths is None:
-        raise NoPaths(server)
+        raise NoPaths(str(server))
     return paths
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.options import rules_folder
 
 if TYPE_CHECKING:
@@ -122,11 +123,11 @@ async def device_names(client: "Client") -> set[str]:
     return {each[fact] async for each in devices_of(client) for fact in ("name", "directory")}
 
 
-def _of_bridges(server: str | None, config: Path | None) -> set[str]:
+def _of_bridges(server: ServerAddress | None, config: Path | None) -> set[str]:
     return _asked(device_names, server, config)
 
 
-def _of_server(server: str | None, config: Path | None) -> set[str]:
+def _of_server(server: ServerAddress | None, config: Path | None) -> set[str]:
     async def paths(client: "Client") -> set[str]:
         from eshet.client.server_tree import list_nodes
 
@@ -136,7 +137,9 @@ def _of_server(server: str | None, config: Path | None) -> set[str]:
 
 
 def _asked(
-    query: "Callable[[Client], Awaitable[set[str]]]", server: str | None, config: Path | None
+    query: "Callable[[Client], Awaitable[set[str]]]",
+    server: ServerAddress | None,
+    config: Path | None,
 ) -> set[str]:
     """Return the names for which a query asks the server."""
     import asyncio
@@ -156,7 +159,7 @@ def _asked(
     return names
 
 
-def _of_runner(server: str | None, runner: str | None, config: Path | None) -> set[str]:
+def _of_runner(server: ServerAddress | None, runner: str | None, config: Path | None) -> set[str]:
     import asyncio
     import contextlib
     import io

@@ -1,4 +1,4 @@
-"""`eshet-rules reload`, `commit`, `enable`, `disable`, `restart`, `release`, `rollback`."""
+"""The commands that change what a running runner does, such as `eshet-rules reload`."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from eshet.program import printable
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
 
-__all__ = ["commit", "disable", "enable", "release", "reload", "restart", "rollback"]
+__all__ = ["commit", "disable", "drain", "enable", "release", "reload", "restart", "rollback"]
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
@@ -18,7 +19,7 @@ _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 @click.argument("names", nargs=-1, type=RuleName())
 @runner_options
 def reload(
-    names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+    names: tuple[str, ...], server: ServerAddress | None, runner: str | None, config: Path | None
 ) -> None:
     """Reload the modules NAMES, or all modules. Failed rules run again.
 
@@ -31,7 +32,7 @@ def reload(
 @click.argument("names", nargs=-1, type=RuleName())
 @runner_options
 def commit(
-    names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+    names: tuple[str, ...], server: ServerAddress | None, runner: str | None, config: Path | None
 ) -> None:
     """Apply the saved changes that wait: those of the modules NAMES, or all.
 
@@ -47,7 +48,7 @@ def commit(
 @_names
 @runner_options
 def enable(
-    names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+    names: tuple[str, ...], server: ServerAddress | None, runner: str | None, config: Path | None
 ) -> None:
     """Enable rules that were disabled.
 
@@ -61,7 +62,7 @@ def enable(
 @_names
 @runner_options
 def disable(
-    names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+    names: tuple[str, ...], server: ServerAddress | None, runner: str | None, config: Path | None
 ) -> None:
     """Stop rules, and do not run them until they are enabled again.
 
@@ -75,7 +76,7 @@ def disable(
 @_names
 @runner_options
 def restart(
-    names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+    names: tuple[str, ...], server: ServerAddress | None, runner: str | None, config: Path | None
 ) -> None:
     """Restart rules from scratch: they lose their state.
 
@@ -88,7 +89,7 @@ def restart(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @runner_options
 def release(
-    paths: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+    paths: tuple[str, ...], server: ServerAddress | None, runner: str | None, config: Path | None
 ) -> None:
     """Let the rules decide again over paths that were changed by hand.
 
@@ -114,7 +115,7 @@ def rollback(
     version: str,
     write: bool,
     why: str,
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:
@@ -142,6 +143,34 @@ def rollback(
     ask(request, server, runner, config)
 
 
+@click.command(cls=Command)
+@click.option("--undo", is_flag=True, help="Let the runner run modules again.")
+@runner_options
+def drain(
+    undo: bool, server: ServerAddress | None, runner: str | None, config: Path | None
+) -> None:
+    """Give all modules of a runner to the other runners of its cluster, with their state.
+
+    It takes none until --undo, or until it is restarted. Do this before you stop or update its
+    machine; a runner that is stopped gives its modules up as well.
+    """
+    from eshet_rules.cli.runner_client import Runner, ask
+
+    async def request(running: Runner) -> None:
+        done = await running.call("drain", undo)
+        if undo:
+            click.echo(f"{printable(running.name)} runs modules again")
+            return
+        orphans = set(done["without_runner"])
+        for module in done["modules"]:
+            note = ", which no other runner can run" if module in orphans else ""
+            click.echo(printable(f"gave up {module}{note}"))
+        if not done["modules"]:
+            click.echo(f"{printable(running.name)} runs no modules")
+
+    ask(request, server, runner, config)
+
+
 def _user() -> str:
     """Return the user and the machine, such as `anna@house`."""
     import getpass
@@ -158,7 +187,7 @@ def _call(
     action: str,
     done: str,
     names: tuple[str, ...],
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
     nothing: str = "",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import DeviceName
 from eshet_rules.cli.options import Command, runner_options
 
@@ -30,7 +31,7 @@ def devices(
     names: tuple[str, ...],
     as_json: bool,
     stubs: Path | None,
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import Command, PathType, exit_on_errors, runner_options
 
@@ -40,7 +41,7 @@ def graph(
     form: str,
     rule: str | None,
     rules: Path | None,
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import Command, runner_options
 
@@ -33,7 +34,7 @@ def list_(
     names: tuple[str, ...],
     watch: bool,
     as_json: bool,
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from eshet.program import printable
+from eshet.server_address import ServerAddress, parse_server_address
 
 __all__ = [
     "Command",
@@ -76,11 +77,9 @@ def shadow_state(state: Path) -> Path:
 
 def _check_address(
     context: click.Context, parameter: click.Parameter, value: str | None
-) -> str | None:
-    from eshet.address import Address
-
+) -> ServerAddress | None:
     try:
-        return None if value is None else str(Address.parse(value))
+        return None if value is None else parse_server_address(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -134,7 +133,7 @@ def server_option(help_text: str) -> Callable[[F], F]:
     """Make the option that names the server."""
     return click.option(
         "--server",
-        metavar="HOST:PORT",
+        metavar="ADDRESS",
         envvar="ESHET_SERVER",
         show_envvar=True,
         callback=_check_address,
@@ -144,7 +143,7 @@ def server_option(help_text: str) -> Callable[[F], F]:
 
 def address_option(name: str, help_text: str) -> Callable[[F], F]:
     """Make an option with another name whose value is the address of a server."""
-    return click.option(name, metavar="HOST:PORT", callback=_check_address, help=help_text)
+    return click.option(name, metavar="ADDRESS", callback=_check_address, help=help_text)
 
 
 def state_dir_option(help_text: str) -> Callable[[F], F]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eshet.protocol import DEFAULT_PORT
+from eshet.address import Address
+from eshet.server_address import ServerAddress
 from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
@@ -43,8 +44,8 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 @click.argument("rules", type=PathType(), required=False)
 @config_option
 @server_option(
-    "ESHET server to use. By default, use a server that listens on 127.0.0.1:11236, or start one "
-    "there."
+    "ESHET server to use: HOST:PORT, or the URL of NATS servers. By default, use a server that "
+    "listens on 127.0.0.1:11236, or start one there."
 )
 @state_dir_option(
     "Folder for state that survives restarts.  [default: eshet-rules in XDG_STATE_HOME, or in "
@@ -89,6 +90,12 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     metavar="[ADDRESS]",
     help="Serve a page of the rules for browsers.  [default: 127.0.0.1:11238]",
 )
+@click.option(
+    "--cluster",
+    metavar="NAME",
+    callback=check_name,
+    help="Share the modules with the other runners of this cluster, which NATS joins.",
+)
 @click.option("--no-reload", is_flag=True, help="Do not reload changed files.")
 @click.option(
     "--once",
@@ -108,7 +115,7 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 def run(
     rules: Path | None,
     config: Path | None,
-    server: str | None,
+    server: ServerAddress | None,
     state_dir: Path | None,
     no_state: bool,
     name: str | None,
@@ -119,6 +126,7 @@ def run(
     audit: Path | None,
     no_audit: bool,
     web: str | None,
+    cluster: str | None,
     no_reload: bool,
     once: bool,
     shadow: bool,
@@ -142,6 +150,11 @@ def run(
         raise click.UsageError(
             "--state-dir and --no-state contradict each other: leave one of them out"
         )
+    if cluster is not None and (once or shadow or only != "*"):
+        raise click.UsageError(
+            "--cluster runs modules together with other runners, which --once, --shadow and --only "
+            "do not: leave it or the others out"
+        )
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
         "state": {"folder": state_dir},
@@ -151,6 +164,7 @@ def run(
         },
         "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
+        "cluster": {"name": cluster},
         "web": {"enabled": None if web is None else True, "address": web or None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
@@ -219,10 +233,16 @@ def _run(
     )
     configuration = file.read()
     state = (configuration.state.folder or default_state()) if keeps_state else None
+    if only != "*":
+        configuration = replace(configuration, cluster=replace(configuration.cluster, name=None))
     if shadow:
         state = None if state is None else shadow_state(state)
-        # Its own trail, so that `shadow-diff` finds both.
-        configuration = replace(configuration, audit=replace(configuration.audit, path=None))
+        # Its own trail, so that `shadow-diff` finds both; and it takes nothing from a cluster.
+        configuration = replace(
+            configuration,
+            audit=replace(configuration.audit, path=None),
+            cluster=replace(configuration.cluster, name=None),
+        )
     if not insecure:
         _check_writers(folder, file.path, state)
     settings = configuration.log
@@ -239,7 +259,7 @@ def _run(
     if shadow:
         from eshet_rules.shadow.running import run_shadow
 
-        start, server = run_shadow, server or f"127.0.0.1:{DEFAULT_PORT}"
+        start, server = run_shadow, server or Address("127.0.0.1")
     running = start(
         folder,
         log,

@@ -13,6 +13,7 @@ from eshet.client import Client
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import ErrorValue
 from eshet.program import printable
+from eshet.server_address import ServerAddress, connector_to
 from eshet_rules.cli.options import exit_on_errors, rules_folder
 from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner, ServerUnreachable
@@ -127,7 +128,7 @@ _START_ONE: Final = (
 
 def ask(
     request: Callable[[Runner], Awaitable[None]],
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:
@@ -149,7 +150,7 @@ def ask(
 
 def answer_of(
     request: Callable[[Runner], Awaitable[_T]],
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> _T | None:
@@ -163,10 +164,10 @@ def answer_of(
 
     async def work() -> _T:
         configuration = _configuration(config)
-        address = server or configuration.server.address or str(Address("127.0.0.1"))
+        address = _address(server, configuration)
         async with _connected(address) as client:
-            name = runner or configuration.server.name or await _only_name(client, address)
-            return await request(Runner(client, name, address))
+            name = runner or configuration.server.name or await _only_name(client, str(address))
+            return await request(Runner(client, name, str(address)))
 
     try:
         return asyncio.run(work())
@@ -175,7 +176,7 @@ def answer_of(
 
 
 def ask_server(
-    request: Callable[[Client], Awaitable[None]], server: str | None, config: Path | None
+    request: Callable[[Client], Awaitable[None]], server: ServerAddress | None, config: Path | None
 ) -> None:
     """Connect to the server of the runners and run a request; see `ask`."""
 
@@ -185,7 +186,7 @@ def ask_server(
     _run(work, server, config)
 
 
-def provided_by(server: str) -> dict[str, str] | None:
+def provided_by(server: ServerAddress) -> dict[str, str] | None:
     """Return the kinds of the paths that have an owner on a server, by path.
 
     None if it does not support the query.
@@ -216,14 +217,14 @@ async def _provided(client: Client) -> dict[str, str] | None:
 
 def _run(
     work: Callable[[Client, str, str | None], Awaitable[None]],
-    server: str | None,
+    server: ServerAddress | None,
     config: Path | None,
 ) -> None:
     async def connect() -> None:
         configuration = _configuration(config)
-        address = server or configuration.server.address or str(Address("127.0.0.1"))
+        address = _address(server, configuration)
         async with _connected(address) as client:
-            await work(client, address, configuration.server.name)
+            await work(client, str(address), configuration.server.name)
 
     with exit_on_errors():
         asyncio.run(connect())
@@ -239,12 +240,17 @@ def _configuration(config: Path | None) -> Configuration:
         return Configuration()  # a mistake there must not prevent a query
 
 
+def _address(server: ServerAddress | None, configuration: Configuration) -> ServerAddress:
+    return server or configuration.server.address or Address("127.0.0.1")
+
+
 @asynccontextmanager
-async def _connected(address: str) -> AsyncIterator[Client]:
-    await check_server(address)
+async def _connected(address: ServerAddress) -> AsyncIterator[Client]:
     silent = logging.Logger("silent", logging.CRITICAL)
-    async with Client(server=address, logger=silent) as client:
-        yield client
+    async with connector_to(address, silent) as connector:
+        await check_server(connector)
+        async with Client(server=connector, logger=silent) as client:
+            yield client
 
 
 async def _only_name(client: Client, address: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from eshet.clock import wall_now
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import NodePath
 from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
@@ -56,7 +57,7 @@ def why(
     rules: Path | None,
     audit: Path | None,
     state_dir: Path | None,
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eshet.clock import wall_now
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import NodePath
 from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
@@ -77,7 +78,7 @@ def why_not(
     rules: Path | None,
     audit: Path | None,
     state_dir: Path | None,
-    server: str | None,
+    server: ServerAddress | None,
     runner: str | None,
     config: Path | None,
 ) -> None:

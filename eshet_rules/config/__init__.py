@@ -3,6 +3,7 @@
     tables        the settings: a dataclass for each table, with all defaults
     reading       reads a file into these tables, or reports all mistakes in it at once
     parameters    the parameters that a rule gets as `config`
+    where         conditions on the runners of a cluster that may run a module
 
 What any configuration file needs is in `eshet.settings`. The command line takes precedence over the
 file, and the file over the defaults.
@@ -13,6 +14,7 @@ from eshet_rules.config.reading import FILE_NAME, ConfigurationFile
 from eshet_rules.config.tables import (
     PAGE_PORT,
     AuditSettings,
+    ClusterSettings,
     Configuration,
     LogSettings,
     ReloadSettings,
@@ -24,11 +26,13 @@ from eshet_rules.config.tables import (
     WebSettings,
     is_meant,
 )
+from eshet_rules.config.where import Where
 
 __all__ = [
     "FILE_NAME",
     "PAGE_PORT",
     "AuditSettings",
+    "ClusterSettings",
     "Configuration",
     "ConfigurationFile",
     "LogSettings",
@@ -40,5 +44,6 @@ __all__ = [
     "WarningSettings",
     "WatchSettings",
     "WebSettings",
+    "Where",
     "is_meant",
 ]

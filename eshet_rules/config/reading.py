@@ -16,6 +16,7 @@ from eshet.utils import TaskStrategy
 from eshet_rules.config.tables import (
     RENAMED,
     AuditSettings,
+    ClusterSettings,
     Configuration,
     LogSettings,
     Pattern,
@@ -26,7 +27,13 @@ from eshet_rules.config.tables import (
     WatchSettings,
     WebSettings,
 )
-from eshet_rules.exceptions import ConfigurationError, LimitError, StrategySettingsError
+from eshet_rules.config.where import Where
+from eshet_rules.exceptions import (
+    ConfigurationError,
+    LimitError,
+    StrategySettingsError,
+    WhereError,
+)
 from eshet_rules.regular_files import UnusableFile, read_regular
 from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.strategies import strategy_from
@@ -140,6 +147,7 @@ class _Reader(TableReader):
                 WarningSettings, ("warnings",), self._content["warnings"]
             ),
             "web": lambda: self.settings(WebSettings, ("web",), self._content["web"]),
+            "cluster": self._cluster,
             "supervision": lambda: self._supervision,
             "strategy": lambda: self._strategy(("strategy",), self._content["strategy"]),
             "rules": self._patterns,
@@ -153,6 +161,26 @@ class _Reader(TableReader):
             self.problem(("alias",), "there is no bridge in this file, so these stand for nothing")
         present = {key: make() for key, make in read.items() if key in self._content}
         return Configuration(**present, file=self._path)
+
+    def _cluster(self) -> ClusterSettings:
+        keys = ("cluster",)
+        table = self.table(keys, self._content["cluster"])
+        kinds = kinds_of(ClusterSettings)
+        del kinds["where"]
+        others = {key: value for key, value in table.items() if key != "where"}
+        values = self.values(kinds, keys, others, ["where"])
+        return ClusterSettings(**values, where=self._where((*keys, "where"), table))
+
+    def _where(self, keys: tuple[str, ...], cluster: Table) -> tuple[tuple[str, Where], ...]:
+        conditions = []
+        for glob, text in self.table(keys, cluster.get("where", {})).items():
+            try:
+                if not isinstance(text, str):
+                    raise WhereError(show(text), "is not a text")
+                conditions.append((glob, Where(text)))
+            except WhereError as error:
+                self.problem((*keys, glob), f"found {show(text)}, which {error.problem}")
+        return tuple(conditions)
 
     def _limits(self, keys: tuple[str, ...], table: Any, others: RuleLimits) -> Table:
         """Return the valid limits of a table by name; none if they contradict the others."""

@@ -1,6 +1,7 @@
 """The settings: a dataclass for each table of the file, with all defaults."""
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -9,6 +10,9 @@ from typing import Any, Final, TypeVar
 
 from eshet.bridges.settings import BridgeSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
+from eshet.nats.address import NatsAddress
+from eshet.protocol import DEFAULT_PORT
+from eshet.server_address import ServerAddress
 from eshet.settings.kinds import (
     ADDRESS,
     FLAG,
@@ -16,7 +20,9 @@ from eshet.settings.kinds import (
     PATH,
     SPAN,
     TEXTS,
+    ValueKind,
     address_kind,
+    number,
     one_of,
     seconds,
     whole_number,
@@ -24,12 +30,14 @@ from eshet.settings.kinds import (
 from eshet.settings.table import setting
 from eshet.utils import TaskStrategy
 from eshet_rules.config.parameters import Parameters
+from eshet_rules.config.where import Where
 from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = [
     "PAGE_PORT",
     "RENAMED",
     "AuditSettings",
+    "ClusterSettings",
     "Configuration",
     "LogSettings",
     "Pattern",
@@ -64,19 +72,42 @@ Those of `[supervision]` apply to the `limits` of a rule as well.
 """
 
 
+def _runner_in_cluster(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(r"[\w.-]+", value, re.ASCII) is None:
+        raise ValueError
+    return value
+
+
+def _nats_address(value: Any) -> NatsAddress:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 - as of any other invalid value
+    return NatsAddress.parse(value)
+
+
+_HOST_NAME: Final = ValueKind(
+    'a name of letters A-Z, digits and _.-, in quotes, such as "attic"', _runner_in_cluster
+)
+_NATS_ADDRESS: Final = ValueKind(
+    'the address of NATS servers in quotes, such as "nats://house" or '
+    '"nats://user:password@nats1,nats2:4222/PREFIX"',
+    _nats_address,
+)
+
+
 @dataclass(frozen=True)
 class ServerSettings:
     """`[server]`: the ESHET server of the rules.
 
     Args:
-        address: address of the server, as for `--server`; None to find or start one.
+        address: address of the server, as for `--server`, or of NATS servers that join several;
+            None to find or start one.
         name: name of the runner, which publishes under `/eshet_rules/NAME`; None for the name of
             the rules folder.
         max_waiting_bytes: how many bytes of inputs may wait for the rules of a module; beyond that,
             the oldest events are dropped.
     """
 
-    address: str | None = setting(ADDRESS, None)
+    address: ServerAddress | None = setting(ADDRESS, None)
     name: str | None = setting(NAME, None)
     max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING_BYTES)
 
@@ -200,6 +231,37 @@ class WebSettings:
     insecure: bool = setting(FLAG, False)
 
 
+@dataclass(frozen=True)
+class ClusterSettings:
+    """`[cluster]`: runners that share the modules of one rules folder.
+
+    Args:
+        name: name of the cluster, which its runners have in common; None to run all modules here.
+        server: the NATS servers that join the runners; None for those of `[server]`.
+        listen: where the ESHET server of this runner listens for other clients.
+        runner: name of this runner in the cluster; None for the name of the machine.
+        labels: properties of this runner, for `where`.
+        weight: its share of the modules, relative to that of other runners.
+        ttl: seconds after which others take the modules of a runner that gives no sign of life.
+        where: conditions on runners, by globs of the modules that only such a runner may run, in
+            the order of the file. If several globs match a module, the last one counts.
+    """
+
+    name: str | None = setting(NAME, None)
+    server: NatsAddress | None = setting(_NATS_ADDRESS, None)
+    listen: str = setting(address_kind(DEFAULT_PORT), f"127.0.0.1:{DEFAULT_PORT}")
+    runner: str | None = setting(_HOST_NAME, None)
+    labels: tuple[str, ...] = setting(TEXTS, ())
+    weight: float = setting(number("", 0.01, 100), 1.0)
+    ttl: float = setting(number("seconds", 10, 15), 12.0)
+    where: tuple[tuple[str, Where], ...] = ()
+
+    def where_of(self, module: str) -> Where | None:
+        """Return the condition on runners that may run a module; None if any of them may."""
+        conditions = [where for glob, where in self.where if fnmatchcase(module, glob)]
+        return conditions[-1] if conditions else None
+
+
 def is_meant(rule: str, name: str) -> bool:
     """Whether a name that a user gives means a rule.
 
@@ -271,6 +333,7 @@ class Configuration:
         reload: see `ReloadSettings`.
         warnings: see `WarningSettings`.
         web: see `WebSettings`.
+        cluster: see `ClusterSettings`.
         supervision: default limits of rules.
         strategy: `[strategy]`, for rules that choose none themselves.
         rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
@@ -287,6 +350,7 @@ class Configuration:
     reload: ReloadSettings = ReloadSettings()
     warnings: WarningSettings = WarningSettings()
     web: WebSettings = WebSettings()
+    cluster: ClusterSettings = ClusterSettings()
     supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()

@@ -47,6 +47,7 @@ class Source:
         version: the first digits of a hash of the content.
         stamp: the file's times and size, to detect whether it must be read again.
         problem: why it can't be read or imported; empty if it can.
+        is_elsewhere: whether another runner of the cluster runs the module.
     """
 
     name: str
@@ -55,11 +56,12 @@ class Source:
     version: str
     stamp: Stamp
     problem: str = ""
+    is_elsewhere: bool = False
 
     @property
     def is_helper(self) -> bool:
         """Whether the module is only imported by others, and not loaded on its own."""
-        return self.name.startswith("_") or "._" in self.name
+        return self.is_elsewhere or self.name.startswith("_") or "._" in self.name
 
     @property
     def package(self) -> str:

@@ -43,7 +43,7 @@ from eshet_rules.regular_files import read_regular
 from eshet_rules.reload.packing import NotPlainData, pack, pack_plain, unpack, unpack_2
 from eshet_rules.reload.snapshot import ModuleSnapshot
 
-__all__ = ["Checkpoint", "decode", "encode"]
+__all__ = ["Checkpoint", "SnapshotPacker", "decode", "decode_module", "encode", "encode_module"]
 
 _MAGIC: Final = b"eshet-rules checkpoint 3\n"
 _MAGIC_2: Final = b"eshet-rules checkpoint 2\n"
@@ -59,7 +59,46 @@ _MAX_PROBLEMS: Final = 10
 """Maximum number of problems of a file that are logged."""
 
 
-class Checkpoint:
+class SnapshotPacker:
+    """Packs the snapshots of modules, and keeps no file.
+
+    Args:
+        log: receives messages about state that can't be packed.
+    """
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._logged: set[tuple[str, Description]] = set()
+
+    def pack_module(self, module: str, snapshot: ModuleSnapshot) -> bytes:
+        """Return the bytes for a module's snapshot; state that can't be packed is logged once."""
+        data, left_out = encode_module(snapshot)
+        for description, why in left_out.items():
+            if (module, description) not in self._logged:
+                self._logged.add((module, description))
+                emit(
+                    self._log,
+                    StateNotPlainData(
+                        module=encodable(module),
+                        rule=encodable(f"{module}.{description.rule}")
+                        if description.rule
+                        else None,
+                        what=encodable(shorten(str(description))),
+                        why=why,
+                        place=description.place and encodable(description.place),
+                    ),
+                )
+        return data
+
+    def pack(self, modules: Mapping[str, bytes]) -> bytes | None:
+        """Return the new content of the file; None if it would not change."""
+        return None
+
+    def write(self, data: bytes) -> None:
+        """Replace the file."""
+
+
+class Checkpoint(SnapshotPacker):
     """The file with the snapshots of all modules of a rules folder.
 
     Args:
@@ -68,11 +107,10 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, log: FilteringBoundLogger) -> None:
+        super().__init__(log)
         self.path: Final = path
-        self._log = log
         self._written = b""
         self._packed: tuple[bytes, Mapping[str, bytes]] = (b"", {})
-        self._logged: set[tuple[str, Description]] = set()
 
     def read(self, epoch: float) -> dict[str, ModuleSnapshot]:
         """Return the snapshot of each module; none if the file is missing or can't be used.
@@ -100,28 +138,8 @@ class Checkpoint:
             self._copy_aside(data, problems)
         return snapshots
 
-    def pack_module(self, module: str, snapshot: ModuleSnapshot) -> bytes:
-        """Return the bytes for a module's snapshot; state that can't be packed is logged once."""
-        data, left_out = encode_module(snapshot)
-        for description, why in left_out.items():
-            if (module, description) not in self._logged:
-                self._logged.add((module, description))
-                emit(
-                    self._log,
-                    StateNotPlainData(
-                        module=encodable(module),
-                        rule=encodable(f"{module}.{description.rule}")
-                        if description.rule
-                        else None,
-                        what=encodable(shorten(str(description))),
-                        why=why,
-                        place=description.place and encodable(description.place),
-                    ),
-                )
-        return data
-
     def pack(self, modules: Mapping[str, bytes]) -> bytes | None:
-        """Return the new content of the file; None if it would not change."""
+        """See `SnapshotPacker.pack`."""
         data, packed = self._packed
         if data is self._written and modules == packed and self.path.exists():
             return None
@@ -178,6 +196,27 @@ def encode_module(snapshot: ModuleSnapshot) -> tuple[bytes, dict[Description, st
         "notified": _entries(_packed(snapshot.notified, {})),
     }
     return pack_plain(module), left_out
+
+
+def decode_module(
+    data: bytes,
+    epoch: float,
+    written: float,
+    report: Callable[[str], object] = lambda problem: None,
+) -> ModuleSnapshot:
+    """Return the snapshot of a module.
+
+    Args:
+        data: the first result of `encode_module`.
+        epoch: the loop's time at which the wall clock shows 0.
+        written: the wall-clock time when it was encoded.
+        report: called with the problem of each part that can't be read; the rest is returned.
+
+    Raises:
+        ValueError: this is not such a snapshot, or it is damaged.
+    """
+    epoch += min(0.0, wall_time() - written)
+    return _module_snapshot(unpack(data), epoch, unpack, report)
 
 
 def decode(

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.clock import wall_time
 from eshet.text import safe_repr
 from eshet_rules.audit.records import CheckpointNotWritten, CheckpointSlow, emit
-from eshet_rules.reload.checkpoint import Checkpoint
+from eshet_rules.reload.checkpoint import SnapshotPacker
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.threads import RunnerThreads
 
@@ -52,22 +52,25 @@ class CheckpointWriter:
 
     Args:
         reloader: provides the snapshots of the running modules.
-        checkpoint: the checkpoint to write.
+        checkpoint: the checkpoint to write; or packs the snapshots without a file.
         log: receives errors and warnings.
         threads: the threads that write the file.
+        on_packed: called with the packed snapshots, by module, before the file is written.
     """
 
     def __init__(
         self,
         reloader: Reloader,
-        checkpoint: Checkpoint,
+        checkpoint: SnapshotPacker,
         log: FilteringBoundLogger,
         threads: RunnerThreads,
+        on_packed: Callable[[Mapping[str, bytes]], object] = lambda packed: None,
     ) -> None:
         self._reloader = reloader
         self._checkpoint = checkpoint
         self._log = log
         self._threads = threads
+        self._on_packed = on_packed
         self._writing: asyncio.Future[None] | None = None
         self._durations: deque[float] = deque(maxlen=_MEASURED)
         self._activity = reloader.activity.reader()
@@ -111,6 +114,7 @@ class CheckpointWriter:
             if name not in self._packed and (data := self._pack(name, epoch)) is not None:
                 self._packed[name] = data
                 await asyncio.sleep(0)
+        self._on_packed(self._packed)
         with self._measured():
             data = self._checkpoint.pack(self._packed)
         if data is None:

@@ -416,15 +416,27 @@ class ModuleInstance:
         await self._client.wait_released()
 
     def begin_end(self) -> None:
-        """Ignore all further inputs: the module is about to be closed, together with the runner."""
+        """Ignore all further inputs: the module is about to be closed, with its connection."""
         self._client.begin_end()
+
+    def begin_close(self, reason: Reason) -> None:
+        """Do the part of `close` that does not wait; the caller must call `close` soon."""
+        self._scope.begin_close(reason)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its rules have ended, so that their state is gone."""
+        return self._scope.disposed
 
     async def close(self, reason: Reason) -> None:
         """Dispose the rules and everything that they own, and wait until their tasks have ended."""
         self._old = None
         self._log_still_running(
             await self._scope.close(
-                reason, shutdown_time=STOP_TIME if reason is Reason.SHUTDOWN else SHUTDOWN_TIME
+                reason,
+                shutdown_time=STOP_TIME
+                if reason in (Reason.SHUTDOWN, Reason.MOVED)
+                else SHUTDOWN_TIME,
             )
         )
 

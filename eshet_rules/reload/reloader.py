@@ -124,6 +124,10 @@ class Reloader:
         self.on_take_over: Callable[[ModuleInstance | None, ModuleInstance], object] = _do_nothing
         """Called with the running instance, if there is one, and the one that is about to replace
         it in the same step of the loop. It must not raise."""
+        self.on_leaving: Callable[[Collection[str]], Awaitable[object]] = _drop
+        """Called with the names of modules that other runners are to continue, in the step of the
+        loop in which their instances end: it can make their snapshots. Their connections are closed
+        when its result is done. It must not raise."""
 
     @property
     def instances(self) -> Mapping[str, ModuleInstance]:
@@ -341,6 +345,20 @@ class Reloader:
         instance = self._instances.get(name)
         return instance.snapshot(epoch) if instance is not None else self._inherited.get(name)
 
+    def inherit(self, name: str, snapshot: ModuleSnapshot) -> None:
+        """Restore a snapshot when a module is loaded that does not run yet."""
+        self._inherited[name] = snapshot
+
+    def cut(self, names: Iterable[str]) -> None:
+        """End the rules of modules at once, without their state: others may run them by now.
+
+        An update must follow, with sources that say that these modules are elsewhere.
+        """
+        for name in names:
+            if (instance := self._instances.get(name)) is not None:
+                instance.begin_end()
+                instance.begin_close(Reason.MOVED)
+
     async def log_conflicts(self) -> None:
         """Log now which rules wait for paths that others provide, instead of after a moment."""
         await self._conflicts.log_now()
@@ -364,6 +382,10 @@ class Reloader:
         self._carrying.close()
 
     async def _update(self, sources: Mapping[str, Source]) -> bool:
+        elsewhere = {name for name, source in sources.items() if source.is_elsewhere}
+        await self._leave([name for name in self._instances if name in elsewhere])
+        for name in self._inherited.keys() & elsewhere:
+            del self._inherited[name]
         plan = self._planner.make(sources, self._versions)
         self._likely_mistakes.warn(self._importer.current)
         prepared = await self._prepare_all(plan.groups)
@@ -377,6 +399,33 @@ class Reloader:
         await self._commit([*prepared, *removed])
         self._planner.settle(plan, self._versions)
         return not plan.failed and all(group.succeeded for group in prepared)
+
+    async def _leave(self, names: list[str]) -> None:
+        """Unload modules that other runners continue."""
+        instances = [self._instances[name] for name in names]
+        for each in instances:
+            each.begin_end()
+        await self._until_at_rest(instances)
+        running = [each for each in instances if not each.has_ended]
+        if running:
+            saving = self.on_leaving([each.version.name for each in running])
+            for each in running:
+                each.begin_close(Reason.MOVED)
+            await saving
+        for name in names:
+            self._remove(name)
+        await asyncio.gather(*(self._end(each, Reason.MOVED) for each in instances))
+        for each in instances:
+            self._log_module(ModuleUnloaded, each.version)
+
+    async def _until_at_rest(self, instances: list[ModuleInstance]) -> None:
+        """Wait, but not for long, until instances have begun to handle all of their input."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LONGEST_REST
+        for _ in range(_MOST_TURNS):
+            if loop.time() > deadline or all(each.is_at_rest for each in instances):
+                return
+            await asyncio.sleep(0)
 
     # --- prepare ------------------------------------------------------------------------------
 
@@ -542,6 +591,10 @@ class Reloader:
         source = version.source
         rules = list(version.rules)
         emit(self._log, event(module=version.name, version=source.version, rules=rules))
+
+
+async def _drop(names: Collection[str]) -> None:
+    pass
 
 
 def _do_nothing(old: ModuleInstance | None, new: ModuleInstance) -> None:

@@ -20,6 +20,7 @@ probation       takes new versions back of which a rule fails soon
 rolling_back    rolls modules back to earlier versions
 state_file      a file of the state folder that is written as a whole
 version_writer  keeps the sources of versions that have become live
+clustering      joins the cluster of a runner
 server          finds the server, or starts one
 connections     logs lost connections, once for all clients
 components      restarts components of the runner that fail

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from structlog.typing import FilteringBoundLogger
 
@@ -24,7 +24,14 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.config import Configuration, RuleSettings, is_meant
-from eshet_rules.exceptions import AllDisabled, NotDriven, NotReloaded, NotRolledBack, UnknownName
+from eshet_rules.exceptions import (
+    AllDisabled,
+    NotDriven,
+    NotInCluster,
+    NotReloaded,
+    NotRolledBack,
+    UnknownName,
+)
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.committed import WaitingChange
@@ -34,11 +41,14 @@ from eshet_rules.runner.saves import Saves
 from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.supervision.guard.guard import Guard
 
+if TYPE_CHECKING:
+    from eshet_rules.cluster.cluster import Cluster
+
 __all__ = ["Control"]
 
 _P = ParamSpec("_P")
 
-_AT_RESTART: Final = ("server", "log", "audit", "state", "watch", "web")
+_AT_RESTART: Final = ("server", "log", "audit", "state", "watch", "web", "cluster")
 """The tables that take effect at the next start of the runner."""
 
 
@@ -71,6 +81,7 @@ class Control:
         guard: knows which rules are quarantined.
         rolling_back: rolls modules back; None if nothing can be rolled back.
         saves: commits changes that wait; None if none wait.
+        cluster: the runners that share the modules; None if there is only this one.
     """
 
     def __init__(
@@ -85,6 +96,7 @@ class Control:
         guard: Guard | None = None,
         rolling_back: RollingBack | None = None,
         saves: Saves | None = None,
+        cluster: "Cluster | None" = None,
     ) -> None:
         self._reloader = reloader
         self._configuration = configuration
@@ -95,6 +107,7 @@ class Control:
         self._guard = guard
         self._rolling_back = rolling_back
         self._saves = saves
+        self._cluster = cluster
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
@@ -123,6 +136,8 @@ class Control:
         file = str(self._configuration.file)
         for pattern in self._configuration.rules:
             meant = set(filter(pattern.matches, rules))
+            if not meant and self._cluster is not None:
+                continue  # it may be one of a module that another runner runs
             if not meant:
                 near = difflib.get_close_matches(pattern.glob, [*rules, *self._reloader.rules])
                 emit(
@@ -255,6 +270,16 @@ class Control:
                 raise NotDriven(path, nearest(path, known))
         emit(self._log, ReleaseRequested(paths=list(paths)))
         return [path for path in paths if drives.release(path)]
+
+    async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
+        """Give all modules to other runners, or take some again; see `Cluster.drain`.
+
+        Raises:
+            NotInCluster: there are no other runners.
+        """
+        if self._cluster is None:
+            raise NotInCluster
+        return await self._cluster.drain(undo=undo)
 
     def _settings(self) -> Callable[[str], RuleSettings]:
         """Return a function that returns the present settings of a rule."""

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import socket
 import uuid
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
@@ -13,12 +15,14 @@ from eshet.client import Client
 from eshet.client.cause_relay import CauseRelay
 from eshet.client.observer import InputTarget
 from eshet.connection import Connector
+from eshet.server_address import ServerAddress
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
+from eshet_rules.exceptions import NoNatsLibrary
 from eshet_rules.modules.discovery import check_folder
 from eshet_rules.runner.bridges import BRIDGE, PAGE, MakeClient
 from eshet_rules.runner.connections import ConnectionObserver, Connections
@@ -38,6 +42,9 @@ from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.loops import LoopObserver
 from eshet_rules.supervision.scope import own_tasks_by_scope
 
+if TYPE_CHECKING:
+    from eshet_rules.cluster.cluster import Cluster
+
 __all__ = ["run", "state_folder"]
 
 
@@ -45,7 +52,7 @@ async def run(
     folder: Path,
     log: FilteringBoundLogger,
     *,
-    server: str | Connector | None = None,
+    server: ServerAddress | Connector | None = None,
     state: Path | None = None,
     reload: bool = True,
     once: bool = False,
@@ -63,7 +70,7 @@ async def run(
     Args:
         folder: the rules folder.
         log: receives all log messages.
-        server: the ESHET server, as `HOST:PORT` or as an object of this process; by default, see
+        server: the ESHET server, by its address or as an object of this process; by default, see
             `find_or_start_server`.
         state: the folder for state that survives restarts; None to keep no state.
         reload: whether to reload changed files.
@@ -104,7 +111,9 @@ async def run(
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
             emit(log, StateFolderFull(folder=str(place)))
-        connector = await stack.enter_async_context(find_or_start_server(server, log))
+        connector, cluster = await stack.enter_async_context(
+            _server_and_cluster(configuration, server, log, once=once)
+        )
         if once:
             await check_server(connector)
         guard = None
@@ -114,7 +123,12 @@ async def run(
         # Without a state folder, whose lock it holds, other runners of this folder may be running.
         unique = place or folder / f"run-{uuid.uuid4().hex[:12]}"
         make_client = _client_maker(
-            unique, connector, log, recorder, configuration.server.max_waiting_bytes
+            unique,
+            lambda module: connector if cluster is None else cluster.connector(module),
+            connector,
+            log,
+            recorder,
+            configuration.server.max_waiting_bytes,
         )
         runner = Runner(
             folder,
@@ -128,6 +142,7 @@ async def run(
             terminal,
             with_bridges=with_bridges,
             page=page,
+            cluster=cluster,
         )
         await stack.enter_async_context(runner)
 
@@ -138,6 +153,30 @@ async def run(
 
         await stack.enter_async_context(keeping_lock(lock, trail_lock, write_again, log))
         return await (runner.run_once() if once else runner.run(file, reload=reload))
+
+
+@contextlib.asynccontextmanager
+async def _server_and_cluster(
+    configuration: Configuration,
+    server: ServerAddress | Connector | None,
+    log: FilteringBoundLogger,
+    *,
+    once: bool,
+) -> "AsyncIterator[tuple[Connector, Cluster | None]]":
+    """Find or start the server, and join the cluster if there is one."""
+    name = configuration.cluster.name
+    if name is None or once:
+        async with find_or_start_server(server, log, waits=not once) as connector:
+            yield connector, None
+        return
+    try:
+        from eshet_rules.runner.clustering import joined_cluster
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "nats":
+            raise
+        raise NoNatsLibrary from None
+    async with joined_cluster(name, configuration.cluster, server, log) as cluster:
+        yield cluster.server, cluster
 
 
 def _trail(settings: AuditSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
@@ -175,7 +214,8 @@ class _BridgeObserver(ConnectionObserver):
 
 def _client_maker(
     runner: Path,
-    server: str | Connector,
+    server_of: Callable[[str], Connector],
+    server: Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
     max_waiting_bytes: int,
@@ -188,7 +228,8 @@ def _client_maker(
 
     Args:
         runner: a path that is unique to the runner on this machine, such as its state folder.
-        server: see `run`.
+        server_of: returns the server for the client of a module.
+        server: the server for all other clients.
         log: see `run`.
         recorder: see `run`.
         max_waiting_bytes: see `Client`.
@@ -205,9 +246,13 @@ def _client_maker(
     bridge = _BridgeObserver(connections)
 
     def make(module: str, /, *, relays_causes: bool = False) -> Client:
+        is_module = module not in ("", PAGE) and not module.startswith(BRIDGE)
         with use_actor(Actor(module=module or None)):
-            client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
-            client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
+            client = Client(
+                server=server_of(module) if is_module else server,
+                client_id=f"eshet-rules/{socket.gethostname()}{runner}/{module}",
+                max_waiting_bytes=max_waiting_bytes,
+            )
         if module == "":
             client.attach(own)
         elif module == PAGE:

@@ -6,6 +6,7 @@
     /eshet_rules/NAME/reload, enable, disable, restart, commit
                                           actions, called with names of rules or modules
     /eshet_rules/NAME/release             an action, called with paths that were changed by hand
+    /eshet_rules/NAME/drain               an action: gives all modules to other runners
     /eshet_rules/NAME/drives              an action: who decides over each path with `yarp.drive`
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
     /eshet_rules/NAME/why                 an action: what the runner knows of a path
@@ -53,7 +54,7 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.supervision.report import RuleReport
 
-__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
+__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name", "word"]
 
 ROOT: Final = "/eshet_rules"
 ACTIONS: Final = ("reload", "enable", "disable", "restart", "commit")
@@ -79,7 +80,7 @@ _PAGE: Final = 48_000
 
 def runner_name(configured: str | None, folder: Path) -> str:
     """Return the name under which the runner of a folder publishes."""
-    return configured or _word(folder.name) or "rules"
+    return configured or word(folder.name) or "rules"
 
 
 class Publisher:
@@ -218,11 +219,16 @@ class Publisher:
                 **{name: self._answering(getattr(self._control, name)) for name in ACTIONS},
                 "rollback": self._roll_back,
                 "release": self._release,
+                "drain": self._drain,
                 "drives": self._drives,
                 **self._answers,
             }
             for name, do in actions.items():
                 await self._client.action_register(f"{self._base}/{name}", _checking(name, do))
+
+    async def _drain(self, undo: Any = False) -> dict[str, list[str]]:
+        done = await self._control.drain(undo=undo is True)
+        return {name: [encodable(module) for module in modules] for name, modules in done.items()}
 
     async def _release(self, *paths: Any) -> list[str]:
         return await self._control.release(*map(str, paths))
@@ -368,7 +374,7 @@ class Publisher:
         """Return the path of the state of a rule, and register it if it is not yet."""
         if rule not in self._paths:
             name = rule.removeprefix(f"{module}.")
-            path = f"{self._base}/rules/{_word(module)}/{_word(name)}"
+            path = f"{self._base}/rules/{word(module)}/{word(name)}"
             path = _another(path, self._paths.values())
             with self._scope.active():
                 await self._client.state_register(path)
@@ -400,7 +406,7 @@ def _text(action: str, value: Any) -> str:
     return value
 
 
-def _word(name: str) -> str:
+def word(name: str) -> str:
     """Return a name in a form that is valid in a path; a very long one is cut."""
     return re.sub(r"\W", "_", name[:_LONGEST_WORD], flags=re.ASCII)
 

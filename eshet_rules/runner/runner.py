@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -33,7 +33,7 @@ from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
 from eshet_rules.modules.discovery import Discovery, Source
 from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.watcher import watch, watch_file
-from eshet_rules.reload.checkpoint import Checkpoint
+from eshet_rules.reload.checkpoint import Checkpoint, SnapshotPacker
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.owner_watch import OwnerWatch
@@ -47,7 +47,7 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.path_warnings import PathWarnings
 from eshet_rules.runner.probation import Probation
-from eshet_rules.runner.publisher import Publisher, runner_name
+from eshet_rules.runner.publisher import Publisher, runner_name, word
 from eshet_rules.runner.replays import Replays
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
@@ -63,6 +63,9 @@ from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import OneThread, RunnerThreads
 from eshet_rules.why_not.answering import Answering
+
+if TYPE_CHECKING:
+    from eshet_rules.cluster.cluster import Cluster
 
 __all__ = ["Runner"]
 
@@ -90,6 +93,7 @@ class Runner:
         terminal: when this terminal is closed, the runner stops.
         with_bridges: whether to run the configured bridges.
         page: serves a page; None for no page.
+        cluster: the runners that share the modules; None to run all modules here.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class Runner:
         *,
         with_bridges: bool = True,
         page: Page | None = None,
+        cluster: "Cluster | None" = None,
     ) -> None:
         self._folder: Final = folder
         self._discovery: Final = Discovery(folder, configuration.watch.exclude)
@@ -119,8 +124,14 @@ class Runner:
         checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
         inherited = {} if checkpoint is None else checkpoint.read(wall_epoch())
         self._reloader = Reloader(
-            Importer(folder, TaskScope), self._make_client, log, inherited=inherited
+            Importer(folder, TaskScope),
+            self._make_client,
+            log,
+            inherited=inherited if cluster is None else None,
         )
+        self._cluster = cluster
+        if cluster is not None:
+            cluster.attach(self._reloader, inherited)
         self._store = None if place is None else VersionStore(place / "versions")
         self._version_writer = (
             None if self._store is None else VersionWriter(self._store, log, self._threads)
@@ -166,12 +177,9 @@ class Runner:
             guard=guard,
             rolling_back=rolling_back,
             saves=self._saves,
+            cluster=cluster,
         )
-        self._checkpoint_writer = (
-            None
-            if checkpoint is None
-            else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
-        )
+        self._checkpoint_writer = self._make_checkpoint_writer(checkpoint)
         last = recorder.last if recorder is not None and recorder.wants_debug else None
         redaction = None if recorder is None else recorder.redaction
         self._explaining = Explaining(self._reloader, last, redaction)
@@ -206,6 +214,8 @@ class Runner:
         await self._saves.close()
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
+        if self._cluster is not None:
+            await self._cluster.close()
         await self._reloader.close()
         if self._version_writer is not None:
             await self._version_writer.close()
@@ -271,6 +281,8 @@ class Runner:
                         components["checkpoint"] = self._checkpoint_writer.run
                     if file is not None and reload and not file.is_pipe:
                         components["configuration"] = lambda: self._follow(file)
+                    if self._cluster is not None:
+                        components["cluster"] = self._cluster.run
                     if self._page is not None:
                         components["page"] = functools.partial(self._serve, self._page)
                     for name, run in components.items():
@@ -285,7 +297,7 @@ class Runner:
     def _view(self, client: Client) -> RunnerView:
         redaction = Redaction() if self._recorder is None else self._recorder.redaction
         return RunnerView(
-            runner_name(self._configuration.server.name, self._folder),
+            self._name,
             self._folder,
             self._since,
             client,
@@ -330,7 +342,8 @@ class Runner:
     async def _load(self, sources: dict[str, Source]) -> bool:
         admitted = self._admitted(self._saves.of_files(sources))
         succeeded = await self._reloader.update(admitted)
-        if succeeded and not self._reloader.instances and admitted.keys() == sources.keys():
+        is_complete = self._cluster is None and admitted.keys() == sources.keys()
+        if succeeded and not self._reloader.instances and is_complete:
             raise NoRules(self._folder)
         if succeeded:
             self._control.check_only()
@@ -356,7 +369,26 @@ class Runner:
         for path, why in self._discovery.newly_excluded().items():
             emit(self._log, FileExcluded(file=str(path), why=why))
         sources = self._roll_backs.apply(sources)
-        return sources if self._guard is None else self._guard.admit(sources)
+        if self._guard is not None:
+            sources = self._guard.admit(sources)
+        return sources if self._cluster is None else self._cluster.admit(sources)
+
+    def _make_checkpoint_writer(self, checkpoint: Checkpoint | None) -> CheckpointWriter | None:
+        if self._cluster is not None:
+            packer = checkpoint or SnapshotPacker(self._log)
+            note = self._cluster.note_packed
+            return CheckpointWriter(self._reloader, packer, self._log, self._threads, note)
+        if checkpoint is None:
+            return None
+        return CheckpointWriter(self._reloader, checkpoint, self._log, self._threads)
+
+    @property
+    def _name(self) -> str:
+        """The name under which this runner publishes."""
+        configured = self._configuration.server.name
+        if configured is None and self._cluster is not None:
+            return word(self._cluster.runner)
+        return runner_name(configured, self._folder)
 
     def _last_live(self, ran: Collection[str], found: Mapping[str, Source]) -> dict[str, Source]:
         """Return the sources that were live last; see `last_live_sources`."""
@@ -443,7 +475,7 @@ class Runner:
         )
         publisher = Publisher(
             client,
-            runner_name(self._configuration.server.name, self._folder),
+            self._name,
             self._reloader,
             self._control,
             self._log,

@@ -8,7 +8,9 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet.connection import Connector
 from eshet.server import Server
+from eshet.server_address import ServerAddress, connector_to
 from eshet.yarp.acting import Pretence, current_pretence
 from eshet_rules.audit.records import ShadowStarted, emit
 from eshet_rules.runner.main import run
@@ -22,14 +24,14 @@ _READY_WITHIN: Final = 5.0
 
 
 async def run_shadow(
-    folder: Path, log: FilteringBoundLogger, *, server: str, **options: Any
+    folder: Path, log: FilteringBoundLogger, *, server: ServerAddress, **options: Any
 ) -> int:
     """Run the rules of a folder on a copy of a server's nodes, until this is cancelled.
 
     Args:
         folder: the rules folder.
         log: receives all log messages.
-        server: the server of the house, as `HOST:PORT`.
+        server: the address of the server of the house.
         **options: of `eshet_rules.runner.main.run`.
 
     Returns:
@@ -39,9 +41,16 @@ async def run_shadow(
         ServerUnreachable: there is no such server.
         RulesError: see `run`.
     """
-    await check_server(server)
-    current_pretence.set(Pretence(is_on=True))
-    emit(log, ShadowStarted(address=server))
+    async with connector_to(server) as connector:
+        await check_server(connector)
+        current_pretence.set(Pretence(is_on=True))
+        emit(log, ShadowStarted(address=str(server)))
+        return await _run(folder, log, connector, options)
+
+
+async def _run(
+    folder: Path, log: FilteringBoundLogger, server: Connector, options: dict[str, Any]
+) -> int:
     async with Server() as copy, Client(server=server) as house, Client(server=copy) as shadow:
         mirror = Mirror(house, shadow, log)
         copying = asyncio.create_task(mirror.run())

@@ -5,7 +5,9 @@ other, over TCP.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +15,41 @@ import pytest
 from eshet import Client
 from eshet.address import Address
 from eshet.connection import Connector
+from eshet.nats.address import NatsAddress
 from eshet.server import Server
 from tests.support.connectors import UnixAddress
+from tests.support.nats import nats_server
+from tests.support.shared_tree import Apart
 
 OURS = ("tcp", "unix", "link")
+SHARED = ("nats", "nats apart")
+"""A server that shares its tree through NATS; and one for each client."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "connector" in metafunc.fixturenames:
         named = metafunc.config.getoption("--server")
-        metafunc.parametrize("connector", [named] if named else OURS, indirect=True)
+        is_one = metafunc.definition.get_closest_marker("one_server") is not None
+        ours = OURS if is_one else (*OURS, *SHARED)
+        metafunc.parametrize("connector", [named] if named else ours, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with nats_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server.url
 
 
 @pytest.fixture
 async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connector]:
     """Where to connect to a server that has no nodes of its own but those under /meta."""
+    if request.param in SHARED:
+        url = request.getfixturevalue("nats_url")
+        address = NatsAddress.parse(f"{url}/{secrets.token_hex(8)}")
+        async with contextlib.AsyncExitStack() as stack:
+            apart = Apart(address, stack)
+            yield apart if request.param == "nats apart" else await apart.server()
+        return
     if request.param not in OURS:
         if "advance" in request.fixturenames:
             pytest.skip("the clock of that server is not ours")

@@ -8,10 +8,10 @@ where a test waits for them, `at_real_pace` lets the clock of the loop follow th
 import asyncio
 import base64
 import contextlib
+import ctypes
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -47,10 +47,6 @@ PROGRAMS = ("debian", "pypi")
 
 _PATIENCE = 40.0  # in real seconds, for a machine that is busy with other tests
 _TICK = 0.02
-
-# Tells the number of the server's process, and kills it when the standard input ends: so it does
-# not outlive a process with tests that is killed.
-_GUARD = '"$@" > /dev/null & echo $!; exec 2> /dev/null; read -r _; kill -9 $!; wait'
 
 
 def nats_program(name: str = "pypi") -> str:
@@ -97,7 +93,7 @@ class NatsServer:
         self.port = port or free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self._store = folder / "store"
-        self._command = ["/bin/sh", "-c", _GUARD, "sh", program, "-c", str(folder / "nats.conf")]
+        self._command = [program, "-c", str(folder / "nats.conf")]
         (folder / "nats.conf").write_text(
             "\n".join(
                 [
@@ -109,8 +105,7 @@ class NatsServer:
                 ]
             )
         )
-        self._guard: subprocess.Popen[str] | None = None
-        self._pid = 0
+        self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._log: list[str] = []
         self._has_ended = False
@@ -122,19 +117,20 @@ class NatsServer:
 
     @property
     def is_running(self) -> bool:
-        return self._guard is not None
+        return self._process is not None
 
     def start(self) -> None:
         """Start it, and return when it accepts connections."""
         self._log.clear()
         self._has_ended = False
-        pipe = subprocess.PIPE
-        self._guard = guard = subprocess.Popen(  # noqa: S603
-            self._command, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        self._process = subprocess.Popen(  # noqa: S603
+            self._command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=_end_with_parent,
         )
-        assert guard.stdout is not None
-        self._pid = int(guard.stdout.readline())
-        self._reader = threading.Thread(target=self._read, args=(guard,))
+        self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
         self.wait_for("Server is ready")
 
@@ -148,16 +144,17 @@ class NatsServer:
 
     def freeze(self) -> None:
         """Stop its process: connections stay open, and nothing is answered."""
-        assert self._guard is not None
-        os.kill(self._pid, signal.SIGSTOP)
-        threads = Path(f"/proc/{self._pid}/task")  # on Linux, where each stops in its own time
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        # On Linux, where each thread stops in its own time.
+        threads = Path(f"/proc/{self._process.pid}/task")
         while any(state_of(thread) != "T" for thread in threads.glob("*")):
             pass
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""
-        assert self._guard is not None
-        os.kill(self._pid, signal.SIGCONT)
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def lose_files(self) -> None:
         """Delete everything that it has stored; it must not run."""
@@ -176,19 +173,18 @@ class NatsServer:
         return any(text in line for line in self._log)
 
     def _end(self, number: signal.Signals) -> None:
-        guard, self._guard = self._guard, None
-        if guard is None:
-            return
-        os.kill(self._pid, number)
-        os.kill(self._pid, signal.SIGCONT)
-        assert self._reader is not None
-        self._reader.join()
-        with guard:
-            pass  # closes its standard input, and waits for it
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.send_signal(signal.SIGCONT)
+            assert self._reader is not None
+            self._reader.join()
+            with process:
+                pass  # closes its pipe, and waits for it
 
-    def _read(self, guard: subprocess.Popen[str]) -> None:
-        assert guard.stderr is not None
-        for line in guard.stderr:
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
             with self._has_logged:
                 self._log.append(line)
                 self._has_logged.notify_all()
@@ -209,9 +205,13 @@ class NatsCluster:
         program: the executable.
         folder: for their files.
         lines: of the configuration of each, in addition.
+        advertises: whether clients learn the addresses of all three.
     """
 
-    def __init__(self, program: str, folder: Path, lines: Sequence[str] = ()) -> None:
+    def __init__(
+        self, program: str, folder: Path, lines: Sequence[str] = (), *, advertises: bool = True
+    ) -> None:
+        options = "" if advertises else ", no_advertise: true"
         self._has_logged = threading.Condition()
         routes = [free_port() for _ in range(3)]
         urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
@@ -220,7 +220,7 @@ class NatsCluster:
                 program,
                 folder / f"nats{number}",
                 [
-                    f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]}}",
+                    f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]{options}}}",
                     *lines,
                 ],
                 name=f"nats{number}",
@@ -253,6 +253,11 @@ class NatsCluster:
             server.kill()
 
 
+def _end_with_parent() -> None:
+    """Have this process killed at the end of its parent, as of a test that exceeds its time."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 @contextlib.contextmanager
 def nats_server(
     folder: Path, program: str | None = None, lines: Sequence[str] = (), **options: Any
@@ -267,9 +272,11 @@ def nats_server(
 
 
 @contextlib.contextmanager
-def nats_cluster(folder: Path, program: str | None = None) -> Iterator[NatsCluster]:
+def nats_cluster(
+    folder: Path, program: str | None = None, *, advertises: bool = True
+) -> Iterator[NatsCluster]:
     """Run three servers, or skip the test where they are not installed; see `NatsCluster`."""
-    cluster = NatsCluster(program or nats_program(), folder)
+    cluster = NatsCluster(program or nats_program(), folder, advertises=advertises)
     try:
         cluster.start()
         yield cluster

@@ -125,7 +125,7 @@ class DrivenPath:
                 self._follow(other)
                 break
         reason = None if sink.scope is None else sink.scope.reason
-        if reason is Reason.SHUTDOWN:
+        if reason in (Reason.SHUTDOWN, Reason.MOVED):
             self._stop_timer()  # the next process continues
         else:
             self.decide()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import math
 import os
+import selectors
 import traceback
 import weakref
 from collections import deque
@@ -129,7 +130,8 @@ class RuleLoop(asyncio.SelectorEventLoop):
     and this is one call of Python less."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._selector_of_rules: Final = _Selector()
+        super().__init__(self._selector_of_rules)
         self.on_exit_call: Callable[[BaseException, Scope | None], object] | None = None
         """Called with an error that would have ended the loop, and the scope that it comes from;
         while it is None, the error ends the loop."""
@@ -141,6 +143,18 @@ class RuleLoop(asyncio.SelectorEventLoop):
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
         _loops.add(self)
+
+    @property
+    def on_wake(self) -> Callable[[], object] | None:
+        """Called whenever the loop has waited for input, before any step; it must not raise.
+
+        The process may have been stopped meanwhile, for any time.
+        """
+        return self._selector_of_rules.on_wake
+
+    @on_wake.setter
+    def on_wake(self, callback: Callable[[], object] | None) -> None:
+        self._selector_of_rules.on_wake = callback
 
     def end_in_child(self) -> None:
         """End the process when it returns to this loop; called in a forked child.
@@ -246,6 +260,21 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
     def _reset_failures(self) -> None:
         self._failures = 0
+
+
+class _Selector(selectors.DefaultSelector):
+    """Calls a function each time that it has waited; see `RuleLoop.on_wake`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_wake: Callable[[], object] | None = None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """See `selectors.BaseSelector.select`."""
+        ready = super().select(timeout)
+        if self.on_wake is not None:
+            self.on_wake()
+        return ready
 
 
 class _EndOfChild(deque[asyncio.Handle]):

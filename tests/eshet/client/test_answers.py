@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from eshet import Client, ErrorValue
+from eshet.exceptions import ErrorAnswer
 from eshet.server import Server
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 
@@ -44,6 +45,50 @@ async def test_futures_are_answered_with_their_outcomes(advance, caplog) -> None
     assert "object" in str(found[0])
     errors = [each.exc_info[1] for each in caplog.records if each.message == "action of /a failed"]
     assert "too hot" in [str(each) for each in errors]
+
+
+async def test_an_error_that_is_the_answer_is_passed_on_as_it_is_and_not_reported(
+    advance, caplog
+) -> None:
+    async def later(value: object) -> None:
+        raise ErrorAnswer(value)
+
+    def at_once(value: object) -> None:
+        raise ErrorAnswer(value)
+
+    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+        answers = Answers()
+        await owner.action_register("/future", answers)
+        await owner.action_register("/later", later)
+        await owner.action_register("/once", at_once)
+        await owner.prop_register("/prop", lambda: at_once(None), at_once)
+        calls = [
+            asyncio.ensure_future(each)
+            for each in (
+                caller.action_call("/future"),
+                caller.action_call("/later", {"code": [5]}),
+                caller.action_call("/once", "no"),
+                caller.get("/prop"),
+                caller.set("/prop", 3),
+            )
+        ]
+        await advance(0)
+        answers.futures[0].set_exception(ErrorAnswer(2.5))
+        await advance(0)
+        assert await outcomes(calls) == [2.5, {"code": [5]}, "no", None, 3]
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("value", [object(), "x" * 70_000])
+async def test_an_answer_that_can_not_be_sent_is_replaced_by_a_text(value: object) -> None:
+    def refuse() -> None:
+        raise ErrorAnswer(value)
+
+    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+        await owner.action_register("/a", refuse)
+        with pytest.raises(ErrorValue) as raised:
+            await caller.action_call("/a")
+        assert str(raised.value.value)[:5] == str(value)[:5]
 
 
 async def test_futures_are_cancelled_when_their_client_ends(advance) -> None:

@@ -162,6 +162,31 @@ async def test_a_server_without_a_cluster_stores_one_replica(bucket):
     assert (await config(bucket))["num_replicas"] == 1
 
 
+async def test_an_existing_bucket_of_a_server_survives_its_restart(
+    program, tmp_path, connect, advance
+):
+    with nats_server(tmp_path, program) as server:
+        connection = (await connect(server.url)).connection
+        bucket = Bucket(connection, "test")
+        await bucket.open()
+        revision = await bucket.put("light", b"on", 0)
+        await bucket.open()
+        await Bucket(connection, "test", replicas=3).open()
+        assert (await config(bucket))["num_replicas"] == 1
+        server.stop()
+        await advance(0.1)
+        server.start()
+
+        async def read():
+            while True:
+                with contextlib.suppress(NotConnected):
+                    return await bucket.get("light")
+                await asyncio.sleep(0.05)
+
+        entry = await at_real_pace(read(), advance)
+        assert (entry.value, entry.revision) == (b"on", revision)
+
+
 async def test_the_age_of_an_existing_bucket_is_changed(bucket):
     await Bucket(bucket.connection, bucket.name, max_age=30).open()
     assert (await config(bucket))["max_age"] == 30_000_000_000

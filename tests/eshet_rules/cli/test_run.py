@@ -26,6 +26,11 @@ def test_the_version_is_told():
         (["run", ".", "--server", "house:port:1"], "is not a server address"),
         (["run", ".", "--log-format", "xml"], "'xml' is not one of"),
         (["run", ".", "--unheard-of"], "No such option"),
+        (["run", ".", "--cluster", "house", "--once"], "--cluster runs modules together"),
+        (["run", ".", "--cluster", "house", "--shadow"], "--cluster runs modules together"),
+        (["run", ".", "--cluster", "house", "--only", "hall"], "--cluster runs modules together"),
+        (["run", ".", "--cluster", "the house"], "is not a valid name"),
+        (["drain", "hall"], "Got unexpected extra argument (hall)"),
         (["rum", "."], "No such command 'rum'"),
     ],
 )

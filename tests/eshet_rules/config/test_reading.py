@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from eshet.address import Address
 from eshet.utils import RunSerially
 from eshet_rules.cli.templates import template
-from eshet_rules.config import Configuration, ConfigurationFile
+from eshet_rules.config import Configuration, ConfigurationFile, Where
 from eshet_rules.exceptions import ConfigurationError
 from eshet_rules.supervision.limits import RuleLimits
 
@@ -59,7 +60,7 @@ def test_each_key_is_read_as_what_it_means(read, file):
         retry = true
         """
     )
-    assert configuration.server.address == "house:11236"
+    assert configuration.server.address == Address("house", 11236)
     assert configuration.server.name == "upstairs"
     log = configuration.log
     assert (log.format, log.level, log.redact) == ("json", "warning", ("/alarm/*",))
@@ -105,9 +106,12 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for(tmp_path,
 def test_what_the_command_line_says_beats_the_file_and_the_rest_is_as_it_is(read):
     configuration = read(
         '[server]\naddress = "house"\nname = "upstairs"',
-        overrides={"server": {"address": "other:1", "name": None}, "watch": {"reload": False}},
+        overrides={
+            "server": {"address": Address("other", 1), "name": None},
+            "watch": {"reload": False},
+        },
     )
-    assert configuration.server.address == "other:1"
+    assert configuration.server.address == Address("other", 1)
     assert configuration.server.name == "upstairs"
     assert configuration.watch.reload is False
 
@@ -132,14 +136,61 @@ def test_the_template_is_right_and_has_every_key_with_its_default(read):
     as_it_is = read(text)
     assert dict(as_it_is.for_rule("hall.hall_light").parameters) == {"minutes": 2, "dark": 40}
     written = re.sub(r"(?m)^# (?=\[[\w.]+\]$|\S+ = )", "", text)
-    written = re.sub(r"(?m)^(address|name|folder|enabled|strategy|limits) .*$", "", written)
+    written = re.sub(
+        r"(?m)^(address|name|folder|server|runner|enabled|strategy|limits) .*$", "", written
+    )
     all_written = read(written)
     assert all_written.log == Configuration().log
     assert all_written.watch == Configuration().watch
+    assert all_written.cluster == Configuration().cluster
     assert all_written.supervision == RuleLimits()
     keys = {
         field
-        for table in ("server", "log", "state", "watch", "supervision")
+        for table in ("server", "log", "state", "watch", "cluster", "supervision")
         for field in vars(getattr(Configuration(), table))
     }
     assert {key for key in keys if not re.search(rf"(?m)^# {key} = ", text)} == set()
+
+
+def test_a_cluster_has_conditions_for_modules_of_which_the_last_one_counts(read):
+    cluster = read(
+        """
+        [cluster]
+        name = "house"
+        runner = "attic.lan"
+        labels = ["floor2", "gpu"]
+        weight = 2
+        ttl = 10
+        [cluster.where]
+        "*" = "label == 'gpu'"
+        "upstairs.*" = "label == 'floor2'"
+        """
+    ).cluster
+    assert (cluster.name, cluster.runner, cluster.labels) == (
+        "house",
+        "attic.lan",
+        ("floor2", "gpu"),
+    )
+    assert (cluster.weight, cluster.ttl) == (2.0, 10.0)
+    assert cluster.where_of("hall") == Where("label == 'gpu'")
+    assert cluster.where_of("upstairs.bath") == Where("label == 'floor2'")
+    assert Configuration().cluster.where_of("hall") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("weight = 0", "a number from 0.01 to 100"),
+        ("ttl = 5", "a number of seconds from 10 to 15"),
+        ('runner = "the attic"', "letters A-Z, digits and _.-"),
+        ("labels = [3]", "a list of strings"),
+        ("wher = {}", 'did you mean "where"?'),
+        ('where = "label == 3"', "write a table: [cluster.where]"),
+        ('where = { hall = "label == 3" }', "can't contain label == 3: write label == 'floor2'"),
+        ("where = { hall = 3 }", "found 3, which is not a text"),
+    ],
+)
+def test_a_mistake_in_a_cluster_is_told_with_what_to_write(read, line, problem):
+    with pytest.raises(ConfigurationError) as caught:
+        read(f"[cluster]\n{line}")
+    assert problem in str(caught.value)

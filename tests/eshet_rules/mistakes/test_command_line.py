@@ -68,7 +68,7 @@ MISTAKES = [
 # The same, where it takes a server to be wrong. {server} is one, {nobody} an address of none.
 MISTAKES_ON_A_SERVER = [
     ("run --once empty --server {server}", "empty", "no rule in this folder", "write one into"),
-    ("run --once full --server {nobody}", "{nobody}", "there is no server", "--server HOST:PORT"),
+    ("run --once full --server {nobody}", "{nobody}", "there is no server", "--server ADDRESS"),
     ("run --once full --server {other}", "{other}", "is not an ESHET server", "name your server"),
     (
         "run --once full --server {server} --only hall.lght",

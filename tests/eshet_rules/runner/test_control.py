@@ -4,7 +4,7 @@ import pytest
 
 from eshet import Unknown
 from eshet_rules.config import Configuration, ConfigurationFile
-from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
+from eshet_rules.exceptions import AllDisabled, NotInCluster, NotReloaded, UnknownName
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.switches import RuleSwitches
 
@@ -381,3 +381,20 @@ async def test_a_rule_that_is_restarted_by_command_forgets_what_it_kept(house, m
     await make().restart("heating")
     await house.advance(1)
     assert await house.get("/target") == 21
+
+
+@pytest.mark.parametrize("undo", [False, True])
+async def test_a_runner_without_a_cluster_cannot_be_drained(make, undo):
+    with pytest.raises(NotInCluster, match="start it with --cluster NAME"):
+        await make().drain(undo=undo)
+
+
+async def test_a_configured_rule_may_be_one_that_another_runner_of_the_cluster_runs(
+    make, running, house, configured
+):
+    await running()
+    configuration = configured("[rules.attic]\nenabled = false")
+    make(configuration, cluster=object()).check_patterns()
+    assert house.log.events() == []
+    make(configuration).check_patterns()
+    assert house.log.events() == ["config.unknown_rule"]

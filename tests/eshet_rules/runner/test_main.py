@@ -1,12 +1,14 @@
 import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 
 from eshet import Client, ErrorValue
 from eshet.server import Server
-from eshet_rules.config import ConfigurationFile
-from eshet_rules.exceptions import NoRules, RulesFolderError, StateInUse, UnknownName
+from eshet_rules.config import ClusterSettings, Configuration, ConfigurationFile
+from eshet_rules.exceptions import NoNatsServer, NoRules, RulesFolderError, StateInUse, UnknownName
 from eshet_rules.runner.main import run
 from eshet_rules.runner.state_folder import state_folder
 from tests.support.waiting import passing_time, until
@@ -334,3 +336,29 @@ async def test_a_start_without_a_server_goes_on_with_what_is_kept_when_that_is_t
         assert await viewer.get("/starts") == 2
     await stop(runner)
     log.check()
+
+
+def test_without_a_cluster_nothing_of_it_is_imported():
+    script = (
+        "import sys, eshet_rules.cli.run, eshet_rules.runner.main\n"
+        "print([m for m in sys.modules if 'cluster' in m or m.partition('.')[0] == 'nats'"
+        " or m == 'eshet.nats.joined'])"
+    )
+    done = subprocess.run(  # noqa: S603 - a fixed command
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+async def test_a_cluster_needs_nats(folder, log, server):
+    settings = Configuration(cluster=ClusterSettings(name="house"))
+    with pytest.raises(NoNatsServer, match="below \\[cluster\\]"):
+        await run(folder.path, log.logger, server=server, configuration=settings)
+    assert log.events() == []
+
+
+async def test_a_runner_that_stops_when_all_is_set_up_ignores_its_cluster(folder, log, start):
+    folder.write("hall.py", LEVEL.format(level=1))
+    settings = Configuration(cluster=ClusterSettings(name="house"))
+    assert await (await start(once=True, configuration=settings)) == 0
+    assert "module.loaded" in log.events()

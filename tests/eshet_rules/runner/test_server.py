@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from eshet import Client
+from eshet.address import Address
 from eshet.server import Server
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 from eshet_rules.runner.server import check_server, find_or_start_server
@@ -18,8 +19,9 @@ async def free_port():
 
 
 async def test_a_named_server_is_used_as_it_is_named(log):
-    async with find_or_start_server("house.example:4000", log.logger) as server:
-        assert server == "house.example:4000"
+    house = Address("house.example", 4000)
+    async with find_or_start_server(house, log.logger) as server:
+        assert server == house
     assert log.find("server.named")["address"] == "house.example:4000"
 
 
@@ -28,7 +30,7 @@ async def test_a_server_that_listens_already_is_used(log):
         await running.listen("127.0.0.1", 0)
         port = running.addresses[0][1]
         async with find_or_start_server(None, log.logger, port=port) as server:
-            assert server == f"127.0.0.1:{port}"
+            assert server == Address("127.0.0.1", port)
     assert log.events() == ["server.found"]
 
 
@@ -95,9 +97,9 @@ async def test_a_server_that_is_there_is_no_error():
     async with Server() as running:
         await check_server(running)
         await running.listen("127.0.0.1", 0)
-        await check_server(f"127.0.0.1:{running.addresses[0][1]}")
+        await check_server(Address(*running.addresses[0]))
 
 
 async def test_a_server_that_is_not_there_is_an_error_that_says_what_to_do():
     with pytest.raises(ServerUnreachable, match=r"no server at .*; start one with `eshet serve`"):
-        await check_server(f"127.0.0.1:{await free_port()}")
+        await check_server(Address("127.0.0.1", await free_port()))

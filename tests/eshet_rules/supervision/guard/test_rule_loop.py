@@ -4,6 +4,7 @@ import gc
 import math
 import os
 import signal
+import socket
 import sys
 from contextvars import Context
 
@@ -385,3 +386,29 @@ def test_an_error_of_a_task_that_would_end_the_loop_is_reported_once():
         runner.run(main())
     assert reported == [KeyboardInterrupt]
     assert unhandled == []
+
+
+def test_the_loop_tells_that_it_wakes_up_before_any_step():
+    told = []
+
+    async def work():
+        loop = asyncio.get_running_loop()
+        loop.on_wake = lambda: told.append("wake")
+        loop.call_later(0.01, told.append, "timer")
+        received, sent = socket.socketpair()
+        loop.add_reader(received, told.append, "input")
+        sent.send(b"x")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        loop.remove_reader(received)
+        await asyncio.sleep(0.02)
+        loop.on_wake = None
+        await asyncio.sleep(0)
+        for end in (received, sent):
+            end.close()
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        runner.run(work())
+    assert told[0] == "wake"
+    for step in ("input", "timer"):
+        assert told[told.index(step) - 1] == "wake"

@@ -1,0 +1,391 @@
+"""Requests and events between the servers that share a tree.
+
+A request to the owner of a node is sent to the server of the owner, which handles it like that of a
+client of its own. The answer may take as long as the owner likes. So to notice a lost answer, the
+server of the owner is asked, from time to time, which requests it still has.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from eshet import codec
+from eshet.exceptions import MessageTooLong, ProtocolError
+from eshet.messages import (
+    NIL,
+    ActionCall,
+    Get,
+    PropGet,
+    PropSet,
+    Reply,
+    ReplyError,
+    Set,
+    StateSet,
+)
+from eshet.nats.connection import NatsConnection, NatsMessage, Subscription
+from eshet.nats.exceptions import NatsError
+from eshet.nats.fence import Fence
+from eshet.protocol.framing import FrameReader
+from eshet.protocol.requests import Requests
+from eshet.server.peer import Asked, Lease, Peer, Traffic
+from eshet.server.shared import SharedRouter
+from eshet.server.tree import TreeError
+
+__all__ = ["Relay"]
+
+_FROM_CLIENT: Final = {
+    ActionCall.code: ActionCall.code,
+    PropGet.code: Get.code,
+    PropSet.code: Set.code,
+    StateSet.code: Set.code,
+}
+"""The message of a client that makes its server send this one to the owner of a node."""
+
+_CHECK_AFTER: Final = 1.0
+"""Seconds after which the other server is asked whether it still has a request."""
+
+_ELSEWHERE: Final = 1.0
+"""Seconds in which the others have to say whether they know an event."""
+
+_STALE: Final = codec.pack("stale_runner")
+_GONE: Final = codec.pack("client_exited")
+_NOT_FOUND: Final = codec.pack("path_not_found")
+_NO_OWNER: Final = codec.pack("no_owner")
+_TOO_LONG: Final = codec.pack("reply_too_long")
+_HEAD: Final = 3
+_ANY_LENGTH: Final = 1 << 32  # NATS has its own limit
+_REQUEST: Final = 0
+_WHICH: Final = 1
+
+
+class _Sent(NamedTuple):
+    asked: Asked
+    server: str
+    since: float
+
+
+class Relay:
+    """Sends requests and events to the other servers, and handles theirs.
+
+    Args:
+        connection: to NATS.
+        prefix: of all subjects.
+        server: the id of this server.
+        router: of this server.
+        fence: the newest tokens.
+        flush: called when there is output for clients.
+        others: returns the number of the other members.
+        log: receives what goes wrong.
+    """
+
+    peername: str = "other servers"
+    """See `eshet.server.peer.Line`."""
+
+    congestion: float = 0.0
+    """See `eshet.server.peer.Line`."""
+
+    traffic: Final = Traffic(0, 0, 0)
+    """See `eshet.server.peer.Line`."""
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        prefix: str,
+        server: str,
+        router: SharedRouter,
+        fence: Fence,
+        flush: Callable[[], object],
+        others: Callable[[], int],
+        log: logging.Logger,
+    ) -> None:
+        self.peer: Final = Peer(NIL, [], self, max_payload=_ANY_LENGTH)
+        """The other servers, as a client of the router of this one."""
+        self._connection = connection
+        self._prefix = prefix
+        self._server = server
+        self._router = router
+        self._fence = fence
+        self._flush = flush
+        self._others = others
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._sent: dict[int, _Sent] = {}
+        self._next = 0
+        self._served: Requests[str] = Requests()
+        self._emitted: dict[int, _Emitted] = {}
+        self._frames = FrameReader(accepts_long=True)
+        self._subscriptions: list[Subscription] = []
+        self._unsent: list[tuple[str, bytes, int]] = []  # subject, payload, number of the request
+
+    def open(self) -> None:
+        """Receive the requests and events of others, until `close`."""
+        for subject, on_message in (
+            (self.ask_subject(self._server), self._on_request),
+            (f"{self._prefix}.reply.{self._server}.*", self._on_reply),
+            (f"{self._prefix}.event.>", self._on_event),
+            (f"{self._prefix}.known", self._on_known),
+            (f"{self._prefix}.joined", self._on_joined),
+        ):
+            self._subscriptions.append(self._connection.subscribe(subject, on_message))
+
+    def end(self) -> None:
+        """Receive nothing more, and fail what waits for an answer."""
+        for subscription in self._subscriptions:
+            subscription.unsubscribe()
+        for emitted in list(self._emitted.values()):
+            emitted.give_up()
+        self._unsent.clear()
+        self.fail()
+
+    def ask_subject(self, server: str) -> str:
+        """Return the subject on which a server receives requests."""
+        return f"{self._prefix}.ask.{server}"
+
+    def _reply_subject(self, number: int) -> str:
+        return f"{self._prefix}.reply.{self._server}.{number}"
+
+    # --- requests to others -------------------------------------------------------------------
+
+    def ask(self, server: str, asked: Asked, code: int, rest: bytes) -> None:
+        """Send a request to the server of the owner of a node.
+
+        Raises:
+            TreeError: the request came from another server.
+        """
+        if asked[0] is self.peer:
+            raise TreeError("no_owner")
+        self._next += 1
+        number = self._next
+        message = [_REQUEST, code, *_lease_of(asked[0]), rest]
+        try:
+            self._send(self.ask_subject(server), msgpack.packb(message), number)
+        except MessageTooLong:
+            raise TreeError("value_too_long") from None
+        self._sent[number] = _Sent(asked, server, self._loop.time())
+
+    def _send(self, subject: str, payload: bytes, number: int = 0) -> None:
+        """Publish a request or an event; without a connection, when there is one again."""
+        if self._unsent or not self._connection.is_connected:
+            self._unsent.append((subject, payload, number))
+            return
+        reply = self._reply_subject(number) if number else ""
+        try:
+            self._connection.publish(subject, payload, reply=reply)
+        except NatsError:
+            self._unsent.append((subject, payload, number))
+
+    def resume(self) -> None:
+        """Publish what has waited for a connection."""
+        unsent, self._unsent = self._unsent, []
+        for subject, payload, number in unsent:
+            if not number or number in self._sent:
+                self._send(subject, payload, number)
+
+    def fail(self, server: str | None = None) -> None:
+        """Answer the requests to a server that is gone; to all, after a loss of the connection.
+
+        In that case, those that were not sent yet wait for the next connection.
+        """
+        unsent = {number for _, _, number in self._unsent}
+        for number, sent in list(self._sent.items()):
+            if sent.server == server or (server is None and number not in unsent):
+                del self._sent[number]
+                self._router.answer(sent.asked, ReplyError.code, _GONE)
+        self._flush()
+
+    def check(self) -> None:
+        """Ask others about the requests that have waited for a while.
+
+        Raises:
+            NatsError: there is no connection.
+        """
+        before = self._loop.time() - _CHECK_AFTER
+        waiting: dict[str, list[int]] = {}
+        for number, sent in self._sent.items():
+            if sent.since < before:
+                waiting.setdefault(sent.server, []).append(number)
+        for server, numbers in waiting.items():
+            message = [_WHICH, self._server, numbers]
+            self._publish(self.ask_subject(server), message, self._reply_subject(0))
+
+    def _on_reply(self, message: NatsMessage) -> None:
+        number = int(message.subject.rpartition(".")[2])
+        if number == 0:
+            self._on_unknown(message)
+        elif (sent := self._sent.pop(number, None)) is not None:
+            if message.is_no_responders:
+                self._router.answer(sent.asked, ReplyError.code, _GONE)
+            else:
+                self._router.answer(sent.asked, message.payload[0], message.payload[1:])
+            self._flush()
+        elif (emitted := self._emitted.get(number)) is not None:
+            emitted.count(is_known=bool(message.payload))
+
+    def _on_unknown(self, message: NatsMessage) -> None:
+        """Fail the requests that another server does not have."""
+        if message.is_no_responders:
+            return  # its membership will end
+        for number in msgpack.unpackb(message.payload):
+            if (sent := self._sent.pop(number, None)) is not None:
+                self._router.answer(sent.asked, ReplyError.code, _GONE)
+        self._flush()
+
+    # --- requests of others -------------------------------------------------------------------
+
+    def _on_request(self, message: NatsMessage) -> None:
+        if not message.payload:  # a probe
+            self._connection.publish(message.reply, b"")
+            return
+        match msgpack.unpackb(message.payload):
+            case [0, int(code), (str() | None) as role, int(token), bytes(rest)]:
+                self._serve(message.reply, code, role, token, rest)
+            case [1, str(server), list(numbers)]:
+                served = set(self._served)
+                unknown = [
+                    each
+                    for each in numbers
+                    if f"{self._prefix}.reply.{server}.{each}" not in served
+                ]
+                self._publish(message.reply, unknown)
+
+    def _serve(self, reply: str, code: int, role: str | None, token: int, rest: bytes) -> None:
+        if role is not None and self._fence.is_stale(role, token):
+            self._log.warning(
+                "a request for %s is refused: it came from an earlier holder of the lease of %s",
+                rest.partition(b"\0")[0].decode(errors="replace"),
+                role,
+            )
+            self._send_answer(reply, ReplyError.code, _STALE)
+            return
+        request_id = self._served.open(reply)
+        payload = bytes((_FROM_CLIENT.get(code, code), request_id >> 8, request_id & 0xFF)) + rest
+        try:
+            self._router.handle(self.peer, [payload])
+        except ProtocolError as error:
+            self._log.warning("a request of another server can't be handled: %s", error)
+            self.peer.fail(request_id, _NO_OWNER)
+        self.flush()
+        self._flush()
+
+    def flush(self) -> None:
+        """Send the answers of this server's clients; see `eshet.server.peer.Line`."""
+        out = b"".join(self.peer.out)
+        self.peer.out.clear()
+        for payload in self._frames.feed(out):
+            reply = self._served.close(payload[1] << 8 | payload[2])
+            self._send_answer(reply, payload[0], payload[_HEAD:])
+
+    def _send_answer(self, reply: str, code: int, value: bytes) -> None:
+        try:
+            self._connection.publish(reply, bytes((code,)) + value)
+        except NatsError as error:  # the other server will notice
+            self._log.debug("an answer was not sent: %s", error)
+        except MessageTooLong:
+            self._send_answer(reply, ReplyError.code, _TOO_LONG)
+
+    def close(self, reason: str) -> None:
+        """See `eshet.server.peer.Line`."""
+
+    def describe(self) -> dict[str, Any]:
+        """See `eshet.server.peer.Line`."""
+        return {}
+
+    # --- events -------------------------------------------------------------------------------
+
+    def emit(self, asker: Peer, path: bytes, value: bytes) -> None:
+        """Emit an event at the other servers."""
+        payload = msgpack.packb([*_lease_of(asker), value])
+        try:
+            self._send(self._event_subject(path), payload)
+        except MessageTooLong as error:
+            self._log.warning("%s was emitted here only: %s", path.decode(), error)
+
+    def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:
+        """Emit an event that only other servers may know, and answer the client."""
+        others = self._others()
+        if not others:
+            self._router.answer(asked, ReplyError.code, _NOT_FOUND)
+            return
+
+        def answer(is_known: bool) -> None:
+            self._emitted.pop(number, None)
+            if is_known:
+                self.emit(asked[0], path, value)
+                self._router.answer(asked, Reply.code, NIL)
+            else:
+                self._router.answer(asked, ReplyError.code, _NOT_FOUND)
+            self._flush()
+
+        self._next += 1
+        number = self._next
+        self._emitted[number] = _Emitted(others, answer, self._loop)
+        try:
+            self._connection.publish(
+                f"{self._prefix}.known", path, reply=self._reply_subject(number)
+            )
+        except NatsError:
+            self._emitted[number].give_up()
+
+    def _on_known(self, message: NatsMessage) -> None:
+        node = self._router.tree.node_at(message.payload)
+        self._connection.publish(message.reply, b"" if node is None else b"1")
+
+    def _event_subject(self, path: bytes) -> str:
+        return f"{self._prefix}.event{path.decode().replace('/', '.')}"
+
+    def _on_event(self, message: NatsMessage) -> None:
+        path = message.subject[len(self._prefix) + len(".event") :].replace(".", "/").encode()
+        match msgpack.unpackb(message.payload):
+            case [(str() | None) as role, int(token), bytes(value)]:
+                if role is None or not self._fence.is_stale(role, token):
+                    self._router.emitted(path, value)
+                    self._flush()
+
+    # --- clients ------------------------------------------------------------------------------
+
+    def joined(self, peer: Peer) -> None:
+        """Tell the others that a client has connected here; its id may be that of one of theirs."""
+        try:
+            self._publish(f"{self._prefix}.joined", peer.client_id)
+        except NatsError as error:
+            self._log.debug("others were not told about a new client: %s", error)
+
+    def _on_joined(self, message: NatsMessage) -> None:
+        peer = self._router.peers.get(msgpack.unpackb(message.payload))
+        if peer is not None:
+            self._router.cut_off(peer, "another client, of another server, uses the same id")
+            self._flush()
+
+    def _publish(self, subject: str, message: Any, reply: str = "") -> None:
+        self._connection.publish(subject, msgpack.packb(message), reply=reply)
+
+
+class _Emitted:
+    """An event that waits until another server knows it, or none does."""
+
+    def __init__(
+        self, others: int, answer: Callable[[bool], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._missing = others
+        self._answer = answer
+        self._timer = loop.call_later(_ELSEWHERE, self.give_up)
+
+    def count(self, *, is_known: bool) -> None:
+        """Count the answer of a server."""
+        self._missing -= 1
+        if is_known or not self._missing:
+            self._timer.cancel()
+            self._answer(is_known)
+
+    def give_up(self) -> None:
+        """Take the event for unknown."""
+        self._timer.cancel()
+        self._answer(False)
+
+
+def _lease_of(peer: Peer) -> tuple[str | None, int]:
+    lease: Lease | None = peer.lease
+    return (None, 0) if lease is None else (lease.role, lease.token)

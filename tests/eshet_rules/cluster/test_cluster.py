@@ -1,0 +1,285 @@
+"""Runners that share modules, through a real nats-server."""
+
+import itertools
+
+import pytest
+
+from eshet_rules.config import Where
+from tests.support.clustered import ClusteredHouse
+from tests.support.nats import nats_server
+from tests.support.rules import Folder
+
+NUMBERS = itertools.count()
+MODULES = [f"room{number}" for number in range(8)]
+
+COUNTER = """
+from eshet import yarp
+from eshet_rules import keep, rule
+
+@rule
+async def counter():
+    pressed = await yarp.event_listen("/{name}/button")
+    count = keep("count", 0)
+    await yarp.state_register("/{name}/count", count)
+
+    @pressed.on_event
+    def add(by):
+        count.value += by
+
+    await yarp.state_register("/{name}/recent", yarp.len(yarp.time_window(pressed, 60)))
+"""
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory):
+    with nats_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture
+async def house(folder, nats, advance):
+    """A house with buttons, and rules that count how often each is pressed."""
+    for name in MODULES:
+        folder.write(f"{name}.py", COUNTER.format(name=name))
+    async with ClusteredHouse(nats, f"test{next(NUMBERS)}", folder, advance) as house:
+        house.buttons = {
+            name: await house.paced(house.client.event_register(f"/{name}/button"))
+            for name in MODULES
+        }
+        yield house
+
+
+async def press(house, *names, by=1):
+    for name in names or MODULES:
+        await house.paced(house.buttons[name](by))
+    await house.pass_time(0.1)
+
+
+async def counts(house):
+    return {name: await house.get(f"/{name}/count") for name in MODULES}
+
+
+def records(runner, event):
+    return [record for record in runner.log.records if record["event"] == event]
+
+
+def taken(runner, why):
+    return [record for record in records(runner, "module.taken") if record["why"] == why]
+
+
+async def test_a_single_runner_takes_all_modules_and_gives_them_up_when_it_stops(house):
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    await press(house)
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    assert {each["why"] for each in records(attic, "module.taken")} == {"new"}
+    await house.paced(attic.stop())
+    given_up = records(attic, "module.given_up")
+    assert sorted(each["module"] for each in given_up) == MODULES
+    assert {each["why"] for each in given_up} == {"stopping"}
+    assert attic.log.events()[-2:] == ["cluster.left", "runner.stopped"]
+
+
+async def test_a_runner_that_joins_gets_its_share_with_the_state(house):
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    await press(house)
+    cellar = house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    assert attic.loaded()
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    await press(house)
+    assert await counts(house) == dict.fromkeys(MODULES, 2)
+    assert await house.get("/room0/recent") == 2
+    moved = records(cellar, "module.taken")
+    assert {each["why"] for each in moved} == {"moved"}
+    assert {each["from_runner"] for each in moved} == {"attic"}
+    assert max(each["without_s"] for each in moved) < 5
+    assert cellar.log.find("cluster.joined")["others"] == ["attic"]
+    assert attic.log.find("cluster.runners_changed")["joined"] == ["cellar"]
+
+
+async def test_when_a_runner_stops_another_continues_its_modules_with_the_state(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await press(house)
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await press(house)
+    assert await counts(house) == dict.fromkeys(MODULES, 2)
+    assert records(cellar, "cluster.runners_changed")[-1]["gone"] == ["attic"]
+
+
+async def test_a_runner_that_ends_without_a_word_is_replaced_soon(house):
+    async with house.proxy() as proxy:
+        attic, cellar = house.start("attic", proxy), house.start("cellar")
+        await house.until_shared("attic", "cellar")
+        await press(house)
+        of_attic = attic.loaded()
+        await house.pass_time(1)  # until the state is stored
+        await house.paced(attic.crash(proxy))
+        began = house.now
+        await house.until(lambda: cellar.loaded() == set(MODULES))
+        assert house.now - began < 10
+        assert {each["module"] for each in taken(cellar, "gone")} == of_attic
+        assert {each["from_runner"] for each in taken(cellar, "gone")} == {"attic"}
+        await press(house)
+        assert await counts(house) == dict.fromkeys(MODULES, 2)
+
+
+async def test_a_runner_that_is_cut_off_drops_its_modules_before_others_run_them(house):
+    async with house.proxy() as proxy:
+        attic, cellar = house.start("attic", proxy), house.start("cellar")
+        await house.until_shared("attic", "cellar")
+        of_attic = attic.loaded()
+        proxy.stall()
+        await house.until(lambda: cellar.loaded() == set(MODULES))
+        await house.until(lambda: not attic.loaded())
+        lost = attic.log.find("cluster.leases_lost")
+        assert set(lost["modules"]) == of_attic
+        await press(house)
+        assert await counts(house) == dict.fromkeys(MODULES, 1)
+        proxy.flow()
+        await house.until_shared("attic", "cellar")
+        await press(house)
+        assert await counts(house) == dict.fromkeys(MODULES, 2)
+
+
+async def test_without_nats_all_modules_are_dropped_and_run_again_when_it_is_back(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await press(house)
+    await house.pass_time(1)
+    house.nats.kill()
+    await house.until(lambda: not attic.loaded() and not cellar.loaded())
+    house.nats.start()
+    await house.until_shared("attic", "cellar")
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+
+
+async def test_a_runner_waits_at_its_start_until_nats_is_there(house):
+    house.nats.stop()
+    attic = house.start("attic")
+    await house.until(lambda: "server.nats_unreachable" in attic.log.events())
+    await house.pass_time(3)
+    assert attic.log.find("server.nats_unreachable")["error"] == "Connection refused"
+    house.nats.start()
+    await house.until_shared("attic")
+
+
+async def test_a_short_outage_of_nats_moves_nothing(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    before = attic.loaded(), cellar.loaded()
+    house.nats.stop()
+    house.nats.start()
+    await house.pass_time(5)
+    await press(house)
+    assert (attic.loaded(), cellar.loaded()) == before
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    for runner in (attic, cellar):
+        assert "cluster.leases_lost" not in runner.log.events()
+
+
+async def test_drain_gives_all_modules_up_until_it_is_undone(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await press(house)
+    of_attic = attic.loaded()
+    done = await house.call("/eshet_rules/attic/drain")
+    assert set(done["modules"]) == of_attic
+    assert done["without_runner"] == []
+    await house.until_shared("cellar")
+    assert {each["why"] for each in records(attic, "module.given_up")} >= {"draining"}
+    await house.pass_time(5)
+    assert cellar.loaded() == set(MODULES)
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    assert await house.call("/eshet_rules/attic/drain", True) == {
+        "modules": [],
+        "without_runner": [],
+    }
+    await house.until_shared("attic", "cellar")
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+
+
+async def test_a_module_only_runs_where_its_condition_holds(house):
+    where = (("room[0-3]", Where("label == 'upstairs'")), ("room7", Where("label == 'garden'")))
+    attic = house.start("attic", labels=("upstairs",), where=where)
+    cellar = house.start("cellar", where=where)
+    await house.until(lambda: attic.loaded() | cellar.loaded() == set(MODULES) - {"room7"})
+    await house.until(lambda: not cellar.loaded() & {"room0", "room1", "room2", "room3"})
+    await house.until(lambda: "cluster.modules_without_runner" in cellar.log.events())
+    assert cellar.log.find("cluster.modules_without_runner")["modules"] == ["room7"]
+
+
+async def test_a_runner_with_a_larger_weight_runs_more(house):
+    attic, cellar = house.start("attic", weight=9.0), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    assert len(attic.loaded()) > len(cellar.loaded())
+
+
+async def test_runners_with_different_files_run_what_they_have_and_are_named(
+    house, tmp_path_factory
+):
+    other = Folder(tmp_path_factory.mktemp("other"))
+    for name in MODULES[1:]:
+        other.write(f"{name}.py", COUNTER.format(name=name))
+    other.write("room1.py", COUNTER.format(name="room1") + "# edited")
+    attic = house.start("attic")
+    cellar = house.start("cellar", folder=other)
+    await house.until(lambda: "cluster.versions_differ" in attic.log.events())
+    differ = attic.log.find("cluster.versions_differ")
+    assert (differ["runners"], differ["modules"]) == (["attic", "cellar"], ["room1"])
+    await house.until(lambda: attic.loaded() | cellar.loaded() == set(MODULES))
+    assert "room0" in attic.loaded()
+
+
+async def test_a_saved_module_is_reloaded_where_it_runs_and_a_new_one_is_taken(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await press(house)
+    for name in MODULES:
+        house.folder.write(f"{name}.py", COUNTER.format(name=name) + "# edited")
+    house.folder.write("room8.py", COUNTER.format(name="room8"))
+    await house.until(
+        lambda: sum(len(records(each, "module.reloaded")) for each in (attic, cellar)) == 8
+    )
+    await house.until_shared("attic", "cellar")
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    assert await house.get("/room8/count") == 0
+
+
+async def test_a_module_whose_file_is_removed_ends_with_its_state(house):
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    await press(house)
+    await house.pass_time(1)
+    house.folder.remove("room0.py")
+    await house.until(lambda: "room0" not in attic.leased())
+    assert records(attic, "module.given_up")[-1]["why"] == "removed"
+    house.folder.write("room0.py", COUNTER.format(name="room0"))
+    await house.until_shared("attic")
+    assert await house.get("/room0/count") == 0
+    assert await house.get("/room1/count") == 1
+
+
+async def test_a_second_runner_with_the_same_name_waits_until_the_first_has_stopped(
+    house, tmp_path
+):
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    second = house.start("attic", key="second")
+    await house.until(lambda: "cluster.name_taken" in second.log.events())
+    assert second.loaded() == set()
+    await house.paced(attic.stop())
+    await house.until_shared("second")
+
+
+async def test_a_restarted_runner_has_the_state_of_its_modules(house):
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    await press(house)
+    await house.paced(attic.stop())
+    house.start("attic")
+    await house.until_shared("attic")
+    assert await counts(house) == dict.fromkeys(MODULES, 1)

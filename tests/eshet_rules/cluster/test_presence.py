@@ -1,0 +1,259 @@
+"""The presence of runners in a bucket of a real nats-server."""
+
+import asyncio
+
+import pytest
+
+from eshet.nats.exceptions import NotConnected
+from eshet_rules.cluster.entries import PresenceEntry, presence_key
+from eshet_rules.cluster.presence import MARGIN, Presence, end_presence
+from eshet_rules.cluster.roster import Roster
+from tests.support.waiting import until
+
+TTL = 12.0
+
+
+class Probe:
+    """Knows which runners are gone."""
+
+    def __init__(self):
+        self.gone = set()
+
+    async def is_gone(self, known):
+        return known.presence.server in self.gone
+
+
+class Runner:
+    """The presence of a runner, and what it notices."""
+
+    def __init__(self, bucket, log, server):
+        self.server = server
+        self.ends = []
+        self.probe = Probe()
+        self.roster = Roster("house", asyncio.get_running_loop().time)
+        self.is_ready = asyncio.Event()
+        self.is_known = asyncio.Event()
+        self.watch = bucket.watch(self._on_entry, self.is_ready.set, self.roster.reset_runners)
+        entry = PresenceEntry(
+            runner="attic", host="machine", server="", number=0, ttl=TTL, weight=1.0
+        )
+        self.presence = Presence(
+            bucket, self.roster, entry, self.probe, lambda: self.server, log.logger
+        )
+        self.presence.on_end = self.ends.append
+        self.keeping = None
+
+    async def begin(self):
+        await self.is_ready.wait()
+        await self.presence.begin()
+        await self.is_known.wait()
+        self.keeping = asyncio.create_task(self.presence.keep())
+
+    def _on_entry(self, entry):
+        self.roster.on_runner_entry(entry)
+        if self.known is not None:
+            self.is_known.set()
+
+    @property
+    def known(self):
+        return self.roster.runners.get("attic")
+
+
+@pytest.fixture
+async def make(bucket, log):
+    runners = []
+
+    def make(server="s1"):
+        runners.append(Runner(bucket, log, server))
+        return runners[-1]
+
+    yield make
+    for runner in runners:
+        if runner.keeping is not None:
+            runner.keeping.cancel()
+            await asyncio.wait([runner.keeping])
+        await runner.watch.close()
+
+
+@pytest.fixture
+def pass_time(advance):
+    """Let time pass, but not faster than answers arrive from the nats-server."""
+
+    async def pass_time(seconds):
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0:
+            await advance(min(0.5, left))
+            await loop.run_in_executor(None, asyncio.run, asyncio.sleep(0.005))
+
+    return pass_time
+
+
+async def test_it_is_valid_from_its_beginning_and_known_to_others(make, advance):
+    runner, other = make(), make()
+    await runner.begin()
+    presence = runner.presence
+    assert presence.number > 0
+    assert presence.is_valid(presence.number)
+    assert not presence.is_valid(presence.number + 1)
+    await until(lambda: other.known is not None, advance)
+    assert (other.known.number, other.known.presence.server) == (presence.number, "s1")
+
+
+async def test_it_is_renewed_four_times_in_its_time_to_live(make, advance, pass_time):
+    runner = make()
+    await runner.begin()
+    number = runner.presence.number
+    revisions = set()
+    for _ in range(24):
+        await pass_time(1)
+        revisions.add(runner.known.revision)
+    assert 7 <= len(revisions) <= 10
+    assert runner.presence.is_valid(number)
+    assert runner.known.number == number
+
+
+async def test_it_ends_before_others_may_end_it_when_it_is_not_renewed(
+    make, bucket, advance, monkeypatch
+):
+    runner = make()
+    await runner.begin()
+    number = runner.presence.number
+
+    async def fail(*args):
+        raise NotConnected
+
+    monkeypatch.setattr(bucket, "put", fail)
+    await advance(TTL - MARGIN - 0.1)
+    assert runner.presence.is_valid(number)
+    assert runner.ends == []
+    await advance(0.2)
+    assert not runner.presence.is_valid(number)
+    assert runner.ends == ["no sign of life could be given for 10 s"]
+    assert not runner.known.is_silent(asyncio.get_running_loop().time())
+
+
+async def test_it_counts_from_before_a_sign_of_life_was_sent(make, bucket, advance, monkeypatch):
+    runner = make()
+    await runner.begin()
+    put = bucket.put
+
+    async def late(*args):
+        await asyncio.sleep(5)
+        return await put(*args)
+
+    monkeypatch.setattr(bucket, "put", late)
+    runner.presence.renew_soon()
+    sent = asyncio.get_running_loop().time()
+    await advance(0)
+    await until(lambda: runner.presence.expires > sent + 9, advance, step=0.1)
+    assert runner.presence.expires == pytest.approx(sent + TTL - MARGIN, abs=0.01)
+
+
+async def test_after_a_time_in_which_the_process_stood_still_a_check_ends_it(make, advance):
+    runner = make()
+    await runner.begin()
+    number = runner.presence.number
+    asyncio.get_running_loop()._now += 60  # no timer was called meanwhile
+    assert not runner.presence.is_valid(number)
+    assert runner.ends == []
+    runner.presence.check()
+    assert len(runner.ends) == 1
+
+
+async def test_it_ends_when_another_runner_has_ended_it(make, bucket, advance, pass_time):
+    runner, other = make(), make()
+    await runner.begin()
+    await until(lambda: other.known is not None, advance)
+    assert await end_presence(bucket, "house", other.known)
+    await pass_time(4)
+    assert runner.ends == ["another runner has noticed that it was gone, and has ended its leases"]
+    assert runner.keeping.done()
+
+
+async def test_a_runner_that_gives_a_sign_of_life_at_the_last_moment_is_not_ended(
+    make, bucket, advance
+):
+    runner, other = make(), make()
+    await runner.begin()
+    await until(lambda: other.known is not None, advance)
+    known, revision = other.known, other.known.revision
+    runner.presence.renew_soon()
+    await until(lambda: other.known.revision > revision, advance)
+    known.revision = revision  # as if that had not been received yet
+    assert not await end_presence(bucket, "house", known)
+    assert runner.presence.is_valid(runner.presence.number)
+
+
+async def test_a_sign_of_life_whose_answer_was_lost_is_adopted(
+    make, bucket, advance, pass_time, monkeypatch
+):
+    runner = make()
+    await runner.begin()
+    number, put = runner.presence.number, bucket.put
+    lost = []
+
+    async def lose(*args):
+        revision = await put(*args)
+        if not lost:
+            lost.append(revision)
+            raise NotConnected
+        return revision
+
+    monkeypatch.setattr(bucket, "put", lose)
+    await pass_time(20)
+    assert lost
+    assert runner.ends == []
+    assert runner.presence.is_valid(number)
+
+
+async def test_it_tells_of_a_new_server_and_of_draining(make, advance):
+    runner = make()
+    await runner.begin()
+    number = runner.presence.number
+    runner.server = "s2"
+    runner.presence.renew_soon(is_draining=True)
+    await until(lambda: runner.known.presence.is_draining, advance)
+    assert (runner.known.presence.server, runner.known.number) == ("s2", number)
+    runner.server = ""  # while it is cut off
+    runner.presence.renew_soon(is_draining=False)
+    await until(lambda: not runner.known.presence.is_draining, advance)
+    assert runner.known.presence.server == "s2"
+
+
+async def test_it_can_be_left_and_begun_again(make, bucket, advance):
+    runner = make()
+    await runner.begin()
+    number = runner.presence.number
+    await runner.presence.leave()
+    assert (await bucket.get(presence_key("house", "attic"))).is_deleted
+    assert runner.ends == []
+    await until(lambda: runner.known is None, advance)
+    await runner.begin()
+    assert runner.presence.number > number
+
+
+async def test_an_earlier_presence_of_the_same_process_is_ended_at_once(make, advance):
+    runner = make()
+    await runner.begin()
+    runner.presence.end("test")
+    assert runner.ends == ["test"]
+    await until(lambda: runner.known is not None, advance)
+    task = asyncio.create_task(runner.begin())
+    await until(task.done, advance, step=0.01)
+    assert runner.presence.number > 1
+
+
+async def test_a_runner_waits_for_its_name_until_another_one_is_gone(make, advance, log):
+    first, second = make("s1"), make("s2")
+    await first.begin()
+    await second.is_ready.wait()
+    await until(lambda: second.known is not None, advance)
+    task = asyncio.create_task(second.begin())
+    await until(lambda: "cluster.name_taken" in log.events(), advance, step=0.01)
+    assert log.find("cluster.name_taken")["host"] == "machine"
+    assert not task.done()
+    second.probe.gone.add("s1")
+    await until(task.done, advance, step=0.01)
+    assert second.presence.number > first.presence.number
+    assert log.events() == ["cluster.name_taken"]
