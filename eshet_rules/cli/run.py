@@ -223,7 +223,13 @@ def _run(
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.modules.module_objects import module_of_file
     from eshet_rules.runner.main import run as run_rules
-    from eshet_rules.runner.signals import ForcedExit, ignore_signals, until_signalled
+    from eshet_rules.runner.signals import (
+        HAND_OVER_TIME,
+        LONGEST_STOP,
+        ForcedExit,
+        ignore_signals,
+        until_signalled,
+    )
     from eshet_rules.runner.terminal import Terminal
     from eshet_rules.supervision.guard.rule_loop import RuleLoop
 
@@ -277,6 +283,7 @@ def _run(
     )
 
     forced_exit = ForcedExit()
+    longest_stop = LONGEST_STOP + (HAND_OVER_TIME if configuration.cluster.name else 0.0)
 
     def report(number: signal.Signals) -> None:
         emit(log, StopRequested(signal=number.name))
@@ -284,7 +291,7 @@ def _run(
 
     async def work() -> int:
         exit_code = await until_signalled(
-            running, at_signal=lambda: forced_exit.request(0), report=report
+            running, at_signal=lambda: forced_exit.request(0, longest_stop), report=report
         )
         ignore_signals()
         # All work is done: threads that a rule left running must not delay the exit.

@@ -57,17 +57,21 @@ __all__ = ["Cluster"]
 _TICK: Final = 0.5
 """Seconds between two looks at what only time changes."""
 
+_VERSIONS_EVERY: Final = 5.0
+"""Seconds after which the versions of reloaded modules are written into their leases."""
+
 _RETRY: Final = 0.5
 """Seconds until something that NATS has not answered is tried again."""
 
 _AT_ONCE: Final = 256
 """Number of leases that are taken at the same time; then the other runners are looked at again."""
 
+_LOADED_AT_ONCE: Final = 64
+"""Number of modules that are loaded in one go: importing them keeps the loop from anything else,
+such as giving a sign of life."""
+
 _SAVE_TIME: Final = 5.0
 """Seconds within which the last state of modules is stored that are given up."""
-
-_STOP_TIME: Final = 10.0
-"""Seconds within which all modules are given up when the runner stops."""
 
 
 class Cluster:
@@ -134,12 +138,14 @@ class Cluster:
         self._sources: Mapping[str, Source] = {}  # with those of modules of other runners
         self._elsewhere: dict[str, tuple[Source, Source]] = {}
         self._modules = Modules(runs={}, excluded={}, helpers={})
+        self._to_load: set[str] = set()  # with those that are loaded
         self._to_inherit: dict[str, ModuleSnapshot] = {}
         self._packed: Mapping[str, bytes] = {}
         self._others: set[str] = set()
         self._watches: list[Watch] = []
         self._changed = asyncio.Event()  # something that may change what is to be done
         self._is_due = asyncio.Event()  # modules are to be loaded or unloaded
+        self._may_reload = asyncio.Event()
         self._is_unannounced = asyncio.Event()
         self._is_unsaved = asyncio.Event()
         self._progressed = asyncio.Condition()
@@ -219,17 +225,21 @@ class Cluster:
             "without_runner": [module for module in modules if module not in first],
         }
 
-    async def close(self) -> None:
-        """Give all modules up, and leave the cluster."""
+    async def close(self, within: float) -> None:
+        """Give all modules up, and leave the cluster.
+
+        Args:
+            within: the longest time that this may take, in seconds; if it takes longer, others
+                notice that this runner is gone.
+        """
         was_present = bool(self._presence.number)
         try:
-            async with asyncio.timeout(_STOP_TIME):
+            async with asyncio.timeout(within):
                 await self._presence.drain()  # else others would give modules back
                 for module in self._leases.held:
                     to = self._roster.assignment.first_without(module, self.runner)
                     self._leases.begin_leaving(module, to or "", "stopping")
-                while self._leases.held:
-                    await self._reload()
+                await self._give_all_up()
                 await self._presence.leave()
         except (NatsError, TimeoutError):
             pass  # the others will notice
@@ -239,6 +249,15 @@ class Cluster:
             self._watches.clear()
         if was_present:
             emit(self._log, ClusterLeft(cluster=self.name))
+
+    async def _give_all_up(self) -> None:
+        keeping = asyncio.create_task(self._keep_present())
+        try:
+            while self._leases.held:
+                await self._reload()
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
 
     async def run(self) -> None:
         """Take part in the cluster, forever."""
@@ -354,9 +373,11 @@ class Cluster:
     def _lose(self, modules: Collection[str]) -> None:
         for module in modules:
             self._checkpoints.forget(self._leases.held[module])
+            self._to_inherit.pop(module, None)
         self._leases.lose(modules)
         self._running.cut(modules)
         self._is_due.set()
+        self._may_reload.set()
 
     def _present_others(self) -> set[str]:
         return self._roster.runners.keys() - {self.runner}
@@ -365,7 +386,7 @@ class Cluster:
 
     async def _balance(self) -> None:
         """Take and give up leases, whenever that may be necessary."""
-        is_waiting = False
+        is_waiting, versions_noted = False, self._now()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK):
@@ -377,11 +398,13 @@ class Cluster:
             self._log_others()
             self._comparison.check()
             await self._end_gone()
-            if stolen := self._leases.stolen():
+            if has_changed and (stolen := self._leases.stolen()):
                 self._lose(stolen)
                 why = "another runner has taken them"
                 emit(self._log, LeasesLost(cluster=self.name, modules=stolen, why=why))
-            await self._note_versions()
+            if self._now() - versions_noted >= _VERSIONS_EVERY:
+                versions_noted = self._now()
+                await self._note_versions()
             if has_changed or is_waiting:
                 is_waiting = await self._follow_plan()
 
@@ -471,18 +494,29 @@ class Cluster:
 
     async def _keep_loaded(self) -> None:
         """Load the modules whose leases were taken, and unload those that are given up or lost."""
-        while True:
-            await self._is_due.wait()
-            self._is_due.clear()
-            await self._reload()
-            if self._leases.leaving:
-                self._is_due.set()  # another update of the reloader has superseded this one
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._is_due.wait()
+                self._is_due.clear()
+                self._may_reload.clear()
+                reloading = tasks.create_task(self._reload())
+                reloading.add_done_callback(lambda _: self._may_reload.set())
+                # A module that is lost while it is being loaded may never be set up, as its client
+                # can't connect. So the reload without it begins at once, and aborts this one.
+                await self._may_reload.wait()
+                if self._leases.leaving:
+                    self._is_due.set()  # another update of the reloader has superseded this one
 
     async def _reload(self) -> None:
         running = self._running
-        for module, snapshot in self._to_inherit.items():
-            running.inherit(module, snapshot)
-        self._to_inherit.clear()
+        held = [module for module in self._leases.held if self._leases.runs(module)]
+        self._to_load.intersection_update(held)
+        later = [module for module in held if module not in self._to_load]
+        self._to_load.update(later[:_LOADED_AT_ONCE])
+        if len(later) > _LOADED_AT_ONCE:
+            self._is_due.set()
+        for module in self._to_inherit.keys() & self._to_load:
+            running.inherit(module, self._to_inherit.pop(module))
         await running.update(self._admitted())
         ended = [each for each in self._leases.leaving if each not in running.instances]
         await asyncio.gather(*map(self._release, ended))
@@ -491,6 +525,10 @@ class Cluster:
             self._progressed.notify_all()
 
     async def _release(self, module: str) -> None:
+        snapshot = self._to_inherit.pop(module, None)
+        if snapshot is not None:  # it was never loaded here
+            data = encode_module(snapshot)[0]
+            await self._checkpoints.write(self._leases.held[module], data, is_last=True)
         lease = await self._leases.release(module)
         if lease is None:
             return
@@ -503,7 +541,7 @@ class Cluster:
     def _admitted(self) -> dict[str, Source]:
         return {
             name: source
-            if source.is_helper or self._leases.runs(name)
+            if source.is_helper or (name in self._to_load and self._leases.runs(name))
             else self._marked(name, source)
             for name, source in self._sources.items()
         }

@@ -65,6 +65,7 @@ class Leases:
         self._log = log
         self._held: dict[str, HeldLease] = {}
         self._leaving: dict[str, _Leaving] = {}
+        self._releasing: set[str] = set()
 
     @property
     def held(self) -> Mapping[str, HeldLease]:
@@ -138,11 +139,17 @@ class Leases:
         """Give up a lease; see `begin_leaving`.
 
         Returns:
-            The lease; None if it was lost already.
+            The lease; None if it was lost already, or another call gives it up.
         """
         lease, leaving = self._held[module], self._leaving[module]
+        if module in self._releasing:
+            return None
+        self._releasing.add(module)
         entry = self._entry(module, lease.version, lease.token, released=True, to=leaving.to)
-        is_released = await self._write(lease, entry)
+        try:
+            is_released = await self._write(lease, entry)
+        finally:
+            self._releasing.discard(module)
         lease.end()
         if self._held.get(module) is not lease:
             return None
@@ -171,7 +178,8 @@ class Leases:
         found = []
         for module, lease in self._held.items():
             known = self._roster.lease_of(lease.role)
-            if known is not None and known.token > lease.token:
+            is_leaving = module in self._leaving  # its successor may be faster than the answer
+            if known is not None and known.token > lease.token and not is_leaving:
                 found.append(module)
         return found
 

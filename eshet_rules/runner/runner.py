@@ -52,7 +52,7 @@ from eshet_rules.runner.replays import Replays
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
 from eshet_rules.runner.saves import Saves
-from eshet_rules.runner.signals import on_signal
+from eshet_rules.runner.signals import HAND_OVER_TIME, on_signal
 from eshet_rules.runner.state_folder import trail_place
 from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.runner.systemd import Notifier
@@ -215,7 +215,7 @@ class Runner:
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
         if self._cluster is not None:
-            await self._cluster.close()
+            await self._cluster.close(HAND_OVER_TIME)
         await self._reloader.close()
         if self._version_writer is not None:
             await self._version_writer.close()

@@ -12,10 +12,20 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["LONGEST_STOP", "ForcedExit", "ignore_signals", "on_signal", "until_signalled"]
+__all__ = [
+    "HAND_OVER_TIME",
+    "LONGEST_STOP",
+    "ForcedExit",
+    "ignore_signals",
+    "on_signal",
+    "until_signalled",
+]
 
 LONGEST_STOP: Final = 4.5
 """Seconds from a signal to a forced exit, so that stopping takes less than five seconds."""
+
+HAND_OVER_TIME: Final = 10.0
+"""Seconds in addition for a runner of a cluster, in which it gives its modules to others."""
 
 
 async def until_signalled(
