@@ -12,6 +12,7 @@
     /eshet_rules/NAME/why                 an action: what the runner knows of a path
     /eshet_rules/NAME/why_not             an action: what would change the value of a path
     /eshet_rules/NAME/inside              an action: the graph of the inside of a rule
+    /eshet_rules/NAME/cluster             an action: what a runner of a cluster knows of it
 
 In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
 rule contains its full name.

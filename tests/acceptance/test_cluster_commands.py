@@ -1,0 +1,162 @@
+"""Commands for all runners of a cluster: real processes, joined by a real nats-server."""
+
+import contextlib
+import itertools
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.nats import NatsServer, nats_program, nats_server
+from tests.support.processes import command
+from tests.support.rules import Folder
+from tests.support.runner import Runner, runner
+
+NUMBERS = itertools.count()
+
+RULE = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def follow():
+    value = await yarp.state_observe("/{of}")
+    await yarp.state_register("/{name}", value)
+"""
+
+CONFIGURATION = """
+[cluster]
+name = "house"
+server = "{url}"
+listen = "127.0.0.1:0"
+runner = "{name}"
+labels = ["of_{name}"]
+weight = {weight}
+ttl = 10
+
+[cluster.where]
+hall = "runner == 'attic'"
+lamp = "runner == 'cellar'"
+camera = "label == 'gpu'"
+"""
+
+
+class Pair:
+    """The runners attic, which runs hall and free, and cellar, which runs lamp."""
+
+    def __init__(self, attic: Runner, cellar: Runner) -> None:
+        self.attic = attic
+        self.cellar = cellar
+        self.server = attic.records[0]["address"]
+
+    def run(self, *args: str) -> Any:
+        return command("eshet-rules", args[0], "--server", self.server, *args[1:])
+
+    def states(self) -> dict[str, str]:
+        listed = json.loads(self.run("list", "--json").stdout)
+        return {rule["rule"]: rule["state"] for rule in listed["rules"]}
+
+
+@contextlib.contextmanager
+def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
+    tree = f"test{next(NUMBERS)}"
+    folder = Folder(place / "rules")
+    folder.path.mkdir()
+    for name, of in {"hall": "motion", "lamp": "hall", "free": "a", "camera": "b"}.items():
+        folder.write(f"{name}.py", RULE.format(name=name, of=of))
+
+    def start(name: str, weight: float) -> contextlib.AbstractContextManager[Runner]:
+        config = place / f"{name}.toml"
+        url = f"{nats.url}/{tree}"
+        config.write_text(CONFIGURATION.format(url=url, name=name, weight=weight))
+        return runner(folder, "", "--config", str(config), "--state-dir", str(place / name))
+
+    with start("attic", 100) as attic:
+        attic.wait_for("module.loaded", module="hall")
+        with start("cellar", 0.01) as cellar:
+            cellar.wait_for("module.loaded", module="lamp")
+            yield Pair(attic, cellar)
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def house(nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with pair(nats, tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+def test_list_shows_the_rules_of_all_runners_and_modules_without_one(house: Pair) -> None:
+    listed = house.run("list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    head, *lines = listed.stdout.splitlines()
+    assert head.endswith("RUNNER")
+    of_rules = [line for line in lines if line.startswith(("free.", "hall.", "lamp."))]
+    assert [line.split()[0] for line in of_rules] == ["free.follow", "hall.follow", "lamp.follow"]
+    assert [line.split()[-1] for line in of_rules] == ["attic", "attic", "cellar"]
+    assert lines[-3:] == [
+        "runner attic: 2 modules, weight 100, labels of_attic",
+        "runner cellar: 1 module, weight 0.01, labels of_cellar",
+        "camera: no runner of the cluster runs it",
+    ]
+
+
+def test_list_as_json_has_the_runners_and_what_they_run(house: Pair) -> None:
+    listed = json.loads(house.run("list", "--json").stdout)
+    assert listed["cluster"] == "house"
+    assert {each["name"]: each["modules"] for each in listed["runners"]} == {
+        "attic": ["free", "hall"],
+        "cellar": ["lamp"],
+    }
+    assert listed["without_runner"] == ["camera"]
+    assert {rule["rule"]: rule["runner"] for rule in listed["rules"]} == {
+        "free.follow": "attic",
+        "hall.follow": "attic",
+        "lamp.follow": "cellar",
+    }
+
+
+def test_commands_go_to_the_runner_of_the_module(house: Pair) -> None:
+    restarted = house.run("restart", "hall", "lamp")
+    assert (restarted.stdout, restarted.returncode) == (
+        "restarted hall.follow at attic\nrestarted lamp.follow at cellar\n",
+        0,
+    )
+    reloaded = house.run("reload", "lamp")
+    assert reloaded.stdout == "reloaded lamp at cellar\n"
+    unknown = house.run("restart", "lamb")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "there is no rule and no module 'lamb'; did you mean lamp" in unknown.stderr
+
+
+def test_a_disabled_rule_stays_disabled_where_its_module_goes(house: Pair) -> None:
+    disabled = house.run("disable", "free")
+    assert (disabled.stdout, disabled.stderr) == ("disabled free.follow at attic, cellar\n", "")
+    drained = house.run("drain", "--runner", "attic")
+    assert "gave up free\n" in drained.stdout
+    house.cellar.wait_for("module.loaded", module="free")
+    assert house.states()["free.follow"] == "disabled"
+    enabled = house.run("enable", "free")
+    assert enabled.stdout == "enabled free.follow at attic, cellar\n"
+    assert house.states()["free.follow"] == "running"
+    house.run("drain", "--undo", "--runner", "attic")
+    house.attic.wait_for("module.loaded", module="free")
+
+
+def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path) -> None:
+    with pair(nats, tmp_path) as house:
+        house.cellar.process.send_signal(signal.SIGSTOP)
+        try:
+            disabled = house.run("disable", "hall")
+        finally:
+            house.cellar.process.send_signal(signal.SIGCONT)
+        assert disabled.stdout == "disabled hall.follow at attic\n"
+        assert disabled.stderr.startswith("eshet-rules: cellar: it does not answer")
+        assert disabled.returncode == 1
