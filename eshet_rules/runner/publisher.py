@@ -216,13 +216,13 @@ class Publisher:
         with self._scope.active():
             await self._client.state_register(f"{self._base}/runner")
             actions: dict[str, Callable[..., Any]] = {
-                "list": self._list,
                 **{name: self._answering(getattr(self._control, name)) for name in ACTIONS},
                 "rollback": self._roll_back,
                 "release": self._release,
                 "drain": self._drain,
                 "drives": self._drives,
                 **self._answers,
+                "list": self._list,  # the last one: commands look for runners with this action
             }
             for name, do in actions.items():
                 await self._client.action_register(f"{self._base}/{name}", _checking(name, do))

@@ -27,6 +27,15 @@ async def follow():
     await yarp.state_register("/{name}", value)
 """
 
+SOURCE = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def follow():
+    await yarp.state_register("/free", yarp.Value(True))
+"""
+
 CONFIGURATION = """
 [cluster]
 name = "house"
@@ -56,7 +65,7 @@ class Pair:
         return command("eshet-rules", args[0], "--server", self.server, *args[1:])
 
     def states(self) -> dict[str, str]:
-        listed = json.loads(self.run("list", "--json").stdout)
+        listed = json.loads(self.run("list", "--json").stdout or '{"rules": []}')
         return {rule["rule"]: rule["state"] for rule in listed["rules"]}
 
 
@@ -65,8 +74,9 @@ def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
     tree = f"test{next(NUMBERS)}"
     folder = Folder(place / "rules")
     folder.path.mkdir()
-    for name, of in {"hall": "motion", "lamp": "hall", "free": "a", "camera": "b"}.items():
+    for name, of in {"hall": "free", "lamp": "hall", "camera": "lamp"}.items():
         folder.write(f"{name}.py", RULE.format(name=name, of=of))
+    folder.write("free.py", SOURCE)
 
     def start(name: str, weight: float) -> contextlib.AbstractContextManager[Runner]:
         config = place / f"{name}.toml"
@@ -78,7 +88,10 @@ def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
         attic.wait_for("module.loaded", module="hall")
         with start("cellar", 0.01) as cellar:
             cellar.wait_for("module.loaded", module="lamp")
-            yield Pair(attic, cellar)
+            house = Pair(attic, cellar)
+            while house.states().keys() != {"free.follow", "hall.follow", "lamp.follow"}:
+                pass  # the list is asked for until both runners have published theirs
+            yield house
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +161,19 @@ def test_a_disabled_rule_stays_disabled_where_its_module_goes(house: Pair) -> No
     assert house.states()["free.follow"] == "running"
     house.run("drain", "--undo", "--runner", "attic")
     house.attic.wait_for("module.loaded", module="free")
+
+
+def test_why_goes_on_at_the_runner_of_the_rule_before(house: Pair) -> None:
+    explained = house.run("why", "/lamp", "--audit", "missing")
+    lines = explained.stdout.splitlines()
+    assert lines[0].startswith("/lamp = True, since ")
+    assert "published by lamp.follow at cellar" in lines[1]
+    assert any("published by hall.follow at attic" in line for line in lines[2:])
+    assert "written by lamp.follow at cellar" in lines
+    answer = json.loads(house.run("why", "/lamp", "--json", "--audit", "missing").stdout)
+    [of_hall] = answer["inputs"]
+    assert answer["output"]["runner"] == "cellar"
+    assert of_hall["explanation"]["output"]["runner"] == "attic"
 
 
 def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path) -> None:
