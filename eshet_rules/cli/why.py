@@ -141,6 +141,8 @@ async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
     while paths := sorted(unexplained(answers) - asked)[: max(0, _MOST_ASKED - len(asked))]:
         asked.update(paths)
         answers += await asyncio.gather(*map(ask, paths))
+    if not answers[0]:
+        cluster.check()
     for name, problem in sorted(cluster.problems.items()):
         click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
     whose = f"the cluster {cluster.name}"

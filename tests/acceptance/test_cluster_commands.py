@@ -176,6 +176,18 @@ def test_why_goes_on_at_the_runner_of_the_rule_before(house: Pair) -> None:
     assert of_hall["explanation"]["output"]["runner"] == "attic"
 
 
+def test_why_not_and_graph_name_rules_of_all_runners(house: Pair) -> None:
+    explained = house.run("why-not", "/lamp", "--audit", "missing")
+    head, rule, condition, *_ = explained.stdout.splitlines()
+    assert head == "/lamp is True; for False:"
+    assert rule == "  lamp.follow at cellar (lamp.py:8) provides it; its value is True"
+    assert condition.startswith("    /hall True, needs False, since ")
+    advice = "; written by hall.follow at attic: `eshet-rules why-not /hall`"
+    assert condition.endswith(advice)
+    drawn = json.loads(house.run("graph", "--format", "json").stdout)
+    assert {each["name"] for each in drawn["items"]} >= {"hall.follow", "lamp.follow"}
+
+
 def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path) -> None:
     with pair(nats, tmp_path) as house:
         house.cellar.process.send_signal(signal.SIGSTOP)
