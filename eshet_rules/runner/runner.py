@@ -314,6 +314,7 @@ class Runner:
             redaction,
             OneThread(self._threads),
             self._log,
+            None if self._cluster is None else self._summary,
         )
 
     async def _follow_folder(
@@ -497,10 +498,15 @@ class Runner:
             "why_not": self._answering.why_not,
             "inside": self._explaining.inside,
         }
-        if (cluster := self._cluster) is not None:
-            page = None if self._page is None else self._configuration.web.public_url
-            answers["cluster"] = lambda: {**cluster.summary(), "page": page}
+        if self._cluster is not None:
+            answers["cluster"] = self._summary
         return answers
+
+    def _summary(self) -> dict[str, Any]:
+        """Return what this runner knows of its cluster, and the address of its page."""
+        page = None if self._page is None else self._configuration.web.public_url
+        known = {} if self._cluster is None else self._cluster.summary()
+        return {**known, "page": page}
 
     def _status(self) -> str:
         """Return the numbers of rules by state, in a line."""

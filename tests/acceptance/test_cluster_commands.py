@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,19 +51,36 @@ ttl = 10
 hall = "runner == 'attic'"
 lamp = "runner == 'cellar'"
 camera = "label == 'gpu'"
+
+[web]
+enabled = true
+address = "127.0.0.1:0"
 """
 
 
 class Pair:
     """The runners attic, which runs hall and free, and cellar, which runs lamp."""
 
-    def __init__(self, attic: Runner, cellar: Runner) -> None:
+    def __init__(self, attic: Runner, cellar: Runner, place: Path) -> None:
         self.attic = attic
         self.cellar = cellar
+        self.place = place
         self.server = attic.records[0]["address"]
 
     def run(self, *args: str) -> Any:
         return command("eshet-rules", args[0], "--server", self.server, *args[1:])
+
+    def ask_page(self, path: str, token: str = "", **fields: Any) -> Any:
+        """Return the answer of the page of the attic; with a token, to a POST."""
+        served = [each for each in self.attic.records if each["event"] == "page.served"]
+        url = (served or [self.attic.wait_for("page.served")])[0]["url"]
+        request = urllib.request.Request(f"{url}/api/1/{path}")  # noqa: S310 - of the page
+        if token:
+            request.data = json.dumps(fields).encode()
+            request.add_header("Authorization", f"Bearer {token}")
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
 
     def states(self) -> dict[str, str]:
         listed = json.loads(self.run("list", "--json").stdout or '{"rules": []}')
@@ -88,7 +106,7 @@ def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
         attic.wait_for("module.loaded", module="hall")
         with start("cellar", 0.01) as cellar:
             cellar.wait_for("module.loaded", module="lamp")
-            house = Pair(attic, cellar)
+            house = Pair(attic, cellar, place)
             while house.states().keys() != {"free.follow", "hall.follow", "lamp.follow"}:
                 pass  # the list is asked for until both runners have published theirs
             yield house
@@ -186,6 +204,30 @@ def test_why_not_and_graph_name_rules_of_all_runners(house: Pair) -> None:
     assert condition.endswith(advice)
     drawn = json.loads(house.run("graph", "--format", "json").stdout)
     assert {each["name"] for each in drawn["items"]} >= {"hall.follow", "lamp.follow"}
+
+
+def test_the_page_shows_the_other_runners_and_their_rules(house: Pair) -> None:
+    cluster = house.ask_page("cluster")
+    assert (cluster["cluster"], cluster["without_runner"]) == ("house", ["camera"])
+    assert [(r["name"], r["answers"], r["is_this"], r["modules"]) for r in cluster["runners"]] == [
+        ("attic", True, True, 2),
+        ("cellar", True, False, 1),
+    ]
+    assert [(rule["rule"], rule["runner"]) for rule in cluster["rules"]] == [
+        ("lamp.follow", "cellar")
+    ]
+    assert house.ask_page("cluster?search=free")["rules"] == []
+
+
+def test_a_rule_that_is_disabled_on_the_page_stays_disabled_where_its_module_goes(
+    house: Pair,
+) -> None:
+    place = ["--rules", str(house.place / "rules"), "--state-dir", str(house.place / "attic")]
+    token = command("eshet-rules", "web", "token", "--act", *place).stdout.split()[-1]
+    assert house.ask_page("rules/free.follow/disable", token)["done"] == ["free.follow"]
+    disabled = house.cellar.wait_for("control.disable_requested")
+    assert disabled["rules"] == ["free.follow"]
+    assert house.ask_page("rules/free.follow/enable", token)["done"] == ["free.follow"]
 
 
 def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path) -> None:
