@@ -58,7 +58,8 @@ def enable(
     """Enable rules that were disabled.
 
     NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
-    restarts of the runner and takes precedence over the configuration.
+    restarts of the runner and takes precedence over the configuration. Without --runner, it is made
+    at all runners of a cluster.
     """
     _switch("enable", "enabled", names, server, runner, config)
 
@@ -72,7 +73,8 @@ def disable(
     """Stop rules, and do not run them until they are enabled again.
 
     NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
-    restarts of the runner and takes precedence over the configuration.
+    restarts of the runner and takes precedence over the configuration. Without --runner, it is made
+    at all runners of a cluster, so a rule stays disabled wherever its module goes.
     """
     _switch("disable", "disabled", names, server, runner, config)
 
