@@ -111,23 +111,20 @@ def release(
         tell(set(await running.call("release", *paths)))
 
     async def cluster_request(cluster: ClusterClient) -> None:
-        reports = await cluster.reports()
-        written = {
-            name: {path for rule in each.rules for path in rule["writes"]}
-            for name, each in reports.items()
-        }
-        known = set().union(*written.values())
+        driven = await cluster.each(lambda each: each.driven())
+        known = set().union(*driven.values())
         for path in paths:
-            if path not in known and not cluster.problems:
+            if path not in known:
+                cluster.check()
                 raise NotDriven(path, nearest(path, known))
         asked = {
             name: meant
-            for name, of_it in written.items()
+            for name, of_it in driven.items()
             if (meant := [path for path in paths if path in of_it])
         }
         done = await cluster.each(lambda each: each.call("release", *asked[each.name]), asked)
-        cluster.check()
         tell({path for released in done.values() for path in released})
+        cluster.check()
 
     def tell(released: set[str]) -> None:
         for path in paths:
@@ -170,16 +167,16 @@ def rollback(
         reports = await cluster.reports()
         for name, each in reports.items():
             if module in {*(rule["module"] for rule in each.rules), *each.broken}:
-                await request(cluster.runners[name])
+                await request(cluster.runners[name], f" at {name}")
                 return
         cluster.check()
         raise NoRunner(f"no runner of the cluster {cluster.name!r} runs a module {module!r}")
 
-    async def request(running: Runner) -> None:
+    async def request(running: Runner, where: str = "") -> None:
         done = await running.call("rollback", version, write, _user(), why)
         replaced = f" from {done['replaced']}" if done["replaced"] else ""
         until = "" if done["is_of_file"] else f", until {done['file']} changes"
-        text = f"rolled back {done['module']}{replaced} to {done['version']}{until}"
+        text = f"rolled back {done['module']}{where}{replaced} to {done['version']}{until}"
         if done["written"]:
             text += f", and wrote {done['file']}"
         click.echo(printable(text))

@@ -38,7 +38,9 @@ _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_dir
 """Error codes of a server for a path that does not exist."""
 
 
-_QUERY_TIMEOUTS: Final = dict.fromkeys(("cluster", "inside", "list", "why", "why_not"), 5.0)
+_QUERY_TIMEOUTS: Final = dict.fromkeys(
+    ("cluster", "drives", "inside", "list", "why", "why_not"), 5.0
+)
 """Timeouts of actions that only read, in seconds: a runner answers them at once."""
 
 _TIMEOUT: Final = 120.0
@@ -119,6 +121,15 @@ class Runner:
             page.get("rolled_back", {}),
             page.get("waiting", {}),
         )
+
+    async def driven(self) -> set[str]:
+        """Return the paths over which rules of the runner decide with `yarp.drive`."""
+        paths: set[str] = set()
+        page: dict[str, Any] = {"next": ""}
+        while page["next"] is not None:
+            page = await self.call("drives", page["next"])
+            paths.update(str(each["path"]) for each in page["drives"])
+        return paths
 
     async def provided(self) -> frozenset[str] | None:
         """Return the paths that have an owner; None if the server does not support the query."""
