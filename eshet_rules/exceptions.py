@@ -31,6 +31,7 @@
     ├── NotRolledBack        a module can't be rolled back
     ├── NoRunner             no running runner was found, or it does not answer
     ├── RefusedByRunner      a runner answered a request with an error
+    ├── ClusterIncomplete    some runners of a cluster have not done what was asked of all
     ├── TrailInUse           another runner writes this trail
     ├── NoTrail              this place has no trail
     ├── PageNotServed        the page can't be served as it is configured
@@ -49,6 +50,7 @@ from eshet.settings.problem import Problem
 
 __all__ = [
     "AllDisabled",
+    "ClusterIncomplete",
     "ConfigurationError",
     "ForeignTask",
     "ImportFailed",
@@ -570,6 +572,18 @@ class NoRunner(RulesError):
 
 class RefusedByRunner(RulesError):
     """A runner answered a request with an error; the text is the runner's reason."""
+
+
+class ClusterIncomplete(RulesError):
+    """Some runners of a cluster have not done what was asked of all, or do not answer.
+
+    Args:
+        problems: the problem of each of them, by its name.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems: dict[str, str] = dict(problems)
+        super().__init__("\n".join(f"{name}: {text}" for name, text in problems.items()))
 
 
 class TrailInUse(RulesError):

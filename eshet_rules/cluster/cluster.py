@@ -10,7 +10,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -38,12 +38,14 @@ from eshet_rules.cluster.entries import (
     PresenceEntry,
     modules_key,
     pack_modules,
+    role_of,
 )
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases, WhyGiven
 from eshet_rules.cluster.presence import Presence, end_presence
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
+from eshet_rules.cluster.summary import summarize
 from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.checkpoint import encode_module
@@ -203,6 +205,27 @@ class Cluster:
             self._presence.check()
         except Exception as error:
             emit(self._log, ComponentFailed(component="cluster"), error=error)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what this runner knows of its cluster, as plain data; see `summarize`."""
+        labels = self._settings.labels
+        return summarize(self._roster, self._presence.entry, labels, self._modules)
+
+    def is_elsewhere(self, rule: str) -> bool:
+        """Whether a full name of a rule may be that of a rule that another runner runs.
+
+        Args:
+            rule: the name; the rules of other runners are not known, only their modules.
+        """
+        parts = rule.split(".")
+        modules = (".".join(parts[:number]) for number in range(1, len(parts)))
+        return any(self._is_module_elsewhere(each) for each in modules)
+
+    def _is_module_elsewhere(self, module: str) -> bool:
+        if self._leases.runs(module):
+            return False
+        lease = self._roster.lease_of(role_of(self.name, module))
+        return module in self._sources or (lease is not None and self._roster.is_held(lease.lease))
 
     async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
         """Give all modules up, and take none until this is undone or the runner restarts.

@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -314,6 +314,7 @@ class Runner:
             redaction,
             OneThread(self._threads),
             self._log,
+            None if self._cluster is None else self._summary,
         )
 
     async def _follow_folder(
@@ -482,17 +483,30 @@ class Runner:
             self._folder,
             None if self._recorder is None else self._recorder.redaction,
             self._bridges.reports,
-            {
-                "why": self._explaining.why,
-                "why_not": self._answering.why_not,
-                "inside": self._explaining.inside,
-            },
+            self._answers(),
             self._path_warnings.look_at_writers,
         )
         try:
             yield publisher
         finally:
             await publisher.close()
+
+    def _answers(self) -> dict[str, Callable[..., Any]]:
+        """Return the actions that only answer, by name."""
+        answers: dict[str, Callable[..., Any]] = {
+            "why": self._explaining.why,
+            "why_not": self._answering.why_not,
+            "inside": self._explaining.inside,
+        }
+        if self._cluster is not None:
+            answers["cluster"] = self._summary
+        return answers
+
+    def _summary(self) -> dict[str, Any]:
+        """Return what this runner knows of its cluster, and the address of its page."""
+        page = None if self._page is None else self._configuration.web.public_url
+        known = {} if self._cluster is None else self._cluster.summary()
+        return {**known, "page": page}
 
     def _status(self) -> str:
         """Return the numbers of rules by state, in a line."""
