@@ -132,6 +132,7 @@ __all__ = [
     "RunningServerUsed",
     "SafeMode",
     "SharedCheckpointDamaged",
+    "SharedTrailGap",
     "SignalHandlerRestored",
     "SlowSetUp",
     "SlowStart",
@@ -149,6 +150,7 @@ __all__ = [
     "TrailNotClosed",
     "TrailNotCompressed",
     "TrailNotDropped",
+    "TrailNotShared",
     "TrailNotWritten",
     "TrailRecordsLost",
     "TrailRepaired",
@@ -1204,6 +1206,34 @@ class ModulesWithoutRunner(_Cluster, kw_only=True):
 
     modules: Annotated[list[str], Meta(description="the modules")]
     advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("cluster.trail_not_shared", "can't share the trail with the cluster", level="warning")
+class TrailNotShared(_Cluster, kw_only=True):
+    """The records of this runner can't be stored in NATS. They are when it is possible again.
+
+    Logged once; not for a lost connection.
+    """
+
+    error: Annotated[str, Meta(description="the error")]
+
+
+@_event("cluster.trail_gap", "records missing in the trail of the cluster", level="warning")
+class SharedTrailGap(_Cluster, kw_only=True):
+    """Records of this runner are not in the trail of the cluster."""
+
+    why: Annotated[
+        Literal["deleted", "too long"],
+        Meta(
+            description="`deleted`: their file was deleted or moved before NATS had them; "
+            "`too long`: NATS accepts no message of this length"
+        ),
+    ]
+    since: Annotated[
+        Time | None, Meta(description="time of the last record before them, or of the first one")
+    ] = None
+    until: Annotated[Time | None, Meta(description="time of the first record after them")] = None
+    records: Annotated[int | None, Meta(description="their number, if it is known")] = None
 
 
 @_event("module.taken", "taken from the cluster")
