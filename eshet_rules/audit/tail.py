@@ -96,7 +96,7 @@ class Tail:
             source = self._source
             if source.is_truncated:
                 source.close()
-                self._source = following = _open(self._file, 0)
+                self._source = following = _open(self._file)
                 return None if following is None else self._gap(self._position, following)
             is_complete = source.is_closed(self._file)  # before it is read to its end
             lines = source.read()
@@ -117,17 +117,15 @@ class Tail:
     def _open_at(self, position: Position | None) -> Gap | None:
         """Open the file of a position, or else the next one; return the gap between them."""
         if position is None:
-            self._source = _open(self._file, 0)
+            self._source = _open(self._file)
             return None
         found = self._find(position.file)
         if found is not None:
-            path, source = found
-            source.close()
-            self._source = source = _open(path, position.offset) or source
-            missing = source.offset < position.offset
-            return self._gap(position, source) if missing else None
+            self._source = source = found[1]
+            source.skip(position.offset)
+            return None if source.offset == position.offset else self._gap(position, source)
         for path in [*closed_files(self._file), self._file]:
-            following = _open(path, 0)
+            following = _open(path)
             if following is None:
                 continue
             if following.begun > position.file or path == self._file:
@@ -146,7 +144,7 @@ class Tail:
         else:
             following = paths
         for path in following:
-            source = _open(path, 0)
+            source = _open(path)
             if source is None:
                 continue
             if found is None and source.begun <= done.begun:
@@ -164,7 +162,7 @@ class Tail:
     def _find(self, begun: str) -> "tuple[Path, _Plain | _Compressed] | None":
         """Return the file that begins with a record of this time, and its path."""
         for path in reversed([*closed_files(self._file), self._file]):
-            source = _open(path, 0)
+            source = _open(path)
             if source is not None:
                 if source.begun == begun:
                     return path, source
@@ -180,14 +178,17 @@ class Tail:
 class _Plain:
     """A file of lines, which stays open even if it is renamed or deleted."""
 
-    def __init__(self, file: IO[bytes], offset: int) -> None:
-        head = file.read(_HEAD)
-        self.begun, self.after = _head_of(head)
-        self.offset = min(offset, file.seek(0, os.SEEK_END))
+    def __init__(self, file: IO[bytes]) -> None:
+        self.begun, self.after = _head_of(file.read(_HEAD))
+        self.offset = 0
         self._file = file
 
     def close(self) -> None:
         self._file.close()
+
+    def skip(self, size: int) -> None:
+        """Skip so many bytes at the beginning, or all if there are fewer."""
+        self.offset = min(size, os.fstat(self._file.fileno()).st_size)
 
     def is_closed(self, path: Path) -> bool:
         """Whether the runner writes another file at this path by now."""
@@ -215,21 +216,23 @@ class _Compressed:
 
     is_truncated: Final = False
 
-    def __init__(self, file: IO[bytes], offset: int) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._blocks = self._read_blocks()
         self._block = next(self._blocks, b"")
         self._at = 0  # in the block
         self.begun, self.after = _head_of(self._block[:_HEAD])
         self.offset = 0
-        while self.offset < offset and self._block:
-            step = min(offset - self.offset, len(self._block))
-            self.offset += step
-            self._at = step
-            self._advance()
 
     def close(self) -> None:
         self._file.close()
+
+    def skip(self, size: int) -> None:
+        """Skip so many bytes at the beginning, or all if there are fewer."""
+        while self.offset < size and self._block:
+            self._at = min(size - self.offset, len(self._block))
+            self.offset += self._at
+            self._advance()
 
     def is_closed(self, path: Path) -> bool:
         """Return True: a compressed file is complete."""
@@ -257,7 +260,7 @@ class _Compressed:
                 continue
 
 
-def _open(path: Path, offset: int) -> _Plain | _Compressed | None:
+def _open(path: Path) -> _Plain | _Compressed | None:
     """Open a file of a trail; None if it is gone, or has no record yet."""
     try:
         file = path.open("rb")
@@ -265,8 +268,8 @@ def _open(path: Path, offset: int) -> _Plain | _Compressed | None:
         compressed = path.with_name(f"{path.name}.zst")
         if path.suffix == ".zst" or not compressed.exists():
             return None
-        return _open(compressed, offset)
-    source = (_Compressed if path.suffix == ".zst" else _Plain)(file, offset)
+        return _open(compressed)
+    source = (_Compressed if path.suffix == ".zst" else _Plain)(file)
     if not source.begun:
         source.close()
         return None

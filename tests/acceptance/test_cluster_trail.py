@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -65,6 +66,9 @@ class House:
             listen = "127.0.0.1:0"
             runner = "{name}"
             ttl = 10
+
+            [log]
+            redact = ["password"]
             """
         )
         audit = ["--audit", str(self._folder / name)]
@@ -138,3 +142,44 @@ def test_a_killed_runner_sends_what_its_file_has_after_its_restart(house: House)
         attic.wait_for("module.taken")
         assert attic.stop() == 0
     assert house.shared() == [as_shared("attic", each) for each in house.in_file("attic")]
+
+
+def test_new_records_are_followed_through_an_outage_of_nats(tmp_path: Path) -> None:
+    with nats_server(tmp_path / "nats", nats_program()) as nats:
+        house = House(f"{nats.url}/{next(NUMBERS)}", tmp_path)
+        with house.start("attic") as attic:
+            attic.wait_for("beat")
+            house.wait_until_shared("attic")
+            with running(*house.arguments("--follow"), stderr=subprocess.DEVNULL) as following:
+                assert json.loads(line(following))["event"] == "trail.started"
+                nats.kill()
+                attic.wait_for("cluster.leases_lost")
+                nats.start()
+                attic.wait_for("module.taken")
+                attic.wait_for("beat")
+                assert attic.stop() == 0
+                followed = ["trail.started"]
+                while followed[-1] != "runner.stopped":
+                    followed.append(json.loads(line(following))["event"])
+        assert followed == [each["event"] for each in house.in_file("attic")]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--cluster"], 2, "--cluster needs NATS servers: name them with --server nats://HOST"),
+        (["--server", "nats://house"], 2, "--server is for --cluster"),
+        (["--cluster", "--server", "house:1"], 2, "such as --server nats://house:1"),
+        (["--cluster", "--server", "nats://a/b/c"], 2, "is not the address of NATS servers"),
+        (["--cluster", "--audit", "here"], 2, "choose one"),
+        (["--cluster", "--cause", "a-1", "--chain"], 2, "--chain reads from files"),
+        (["--cluster", "--server", "nats://127.0.0.1:1"], 1, "can't connect to nats://127.0.0.1:1"),
+    ],
+)
+def test_wrong_usage_is_explained_in_a_line(
+    tmp_path: Path, options: list[str], code: int, said: str
+) -> None:
+    printed = command("eshet-rules", "audit", *options, cwd=tmp_path)
+    assert printed.returncode == code
+    assert said in printed.stderr.splitlines()[-1]
+    assert printed.stdout == ""
