@@ -194,6 +194,10 @@ class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=
     ] = None
     cause: Annotated[str | None, Meta(description="id of the cause")] = None
     parent: Annotated[str | None, Meta(description="id of the parent cause")] = None
+    token: Annotated[
+        int | None,
+        Meta(description="in a cluster: number of the module's lease; a later holder's is higher"),
+    ] = None
 
 
 _R = TypeVar("_R", bound=type[Record])
@@ -1240,9 +1244,6 @@ class SharedTrailGap(_Cluster, kw_only=True):
 class ModuleTaken(Record, kw_only=True):
     """This runner runs a module from now on, and no other one does."""
 
-    token: Annotated[
-        int, Meta(description="of the lease: servers refuse outputs with an earlier one")
-    ]
     why: Annotated[
         Literal["new", "released", "moved", "gone"],
         Meta(
@@ -1264,7 +1265,6 @@ class ModuleTaken(Record, kw_only=True):
 class ModuleGivenUp(Record, kw_only=True):
     """This runner does not run a module any more, and has left its state for another one."""
 
-    token: Annotated[int, Meta(description="of the lease")]
     why: Annotated[
         Literal["moved", "draining", "stopping", "removed"],
         Meta(

@@ -151,6 +151,11 @@ class Cluster:
         self._is_unsaved = asyncio.Event()
         self._progressed = asyncio.Condition()
 
+    def token_of(self, module: str) -> int | None:
+        """Return the token of the lease of a module; None if this runner does not hold it."""
+        lease = self._leases.held.get(module)
+        return None if lease is None else lease.token
+
     def share_trail(self, file: Path, threads: Threads) -> None:
         """Store the records of this runner for all others, while `run_trail` runs.
 

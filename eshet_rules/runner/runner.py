@@ -133,6 +133,7 @@ class Runner:
         if cluster is not None:
             cluster.attach(self._reloader, inherited)
             if recorder is not None and recorder.trail is not None:
+                recorder.token_of = cluster.token_of
                 cluster.share_trail(recorder.trail.file, OneThread(self._threads))
         self._store = None if place is None else VersionStore(place / "versions")
         self._version_writer = (

@@ -128,6 +128,9 @@ def test_the_records_of_all_runners_are_read_in_order_when_none_is_running(house
         assert of(name, shared) == expected
     times = [each["time"] for each in shared]
     assert times == sorted(times)
+    taken = {(each["module"], each["token"]) for each in shared if each["event"] == "module.taken"}
+    beats = {(each["module"], each["token"]) for each in shared if each["event"] == "beat"}
+    assert beats == taken
     assert "secret" not in json.dumps(shared)
 
 
