@@ -261,7 +261,9 @@ class _Compressed:
 
 
 def _open(path: Path) -> _Plain | _Compressed | None:
-    """Open a file of a trail; None if it is gone, or has no record yet."""
+    """Open a file of a trail; None if it is gone, is not a regular one, or has no record yet."""
+    if path.exists() and not path.is_file():  # such as /dev/stdout
+        return None
     try:
         file = path.open("rb")
     except FileNotFoundError:  # it was compressed meanwhile, or was the oldest

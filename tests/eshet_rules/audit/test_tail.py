@@ -1,5 +1,6 @@
 """What follows a position in a trail, whatever happens to its files."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,11 @@ def test_a_truncated_file_is_a_gap(written: Written) -> None:
     assert isinstance(gap, Gap)
     assert number == 10
     assert read(tail) == []
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "trail.jsonl")
+    assert Tail(tmp_path / "trail.jsonl", None).read() is None
 
 
 def test_a_folder_of_another_machine_is_a_gap(written: Written) -> None:

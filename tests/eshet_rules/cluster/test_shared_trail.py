@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import secrets
 
 import pytest
@@ -16,7 +17,7 @@ from eshet_rules.cluster.trail_publisher import TrailPublisher
 from eshet_rules.cluster.trail_reader import TrailReader
 from eshet_rules.exceptions import NoSharedTrail
 from eshet_rules.threads import RunnerThreads
-from tests.support.nats import at_real_pace
+from tests.support.nats import PROGRAMS, at_real_pace, nats_program, nats_server
 from tests.support.proxy import Proxy
 
 NUMBERS = itertools.count()
@@ -115,6 +116,20 @@ async def test_the_records_of_several_runners_are_merged_by_time(house):
     assert await house.shared() == list(zip(runners, range(40), strict=False))
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_each_version_of_nats_stores_the_records(tmp_path, log, advance, program):
+    with nats_server(tmp_path / "nats", nats_program(program)) as nats:
+        house = House(nats, tmp_path, log, advance)
+        trail = house.trail("attic")
+        for second in range(300):
+            note(trail, second, second)
+            if second % 3 == 0:
+                await house.publish("attic")
+        assert await house.shared() == [("attic", second) for second in range(298)]
+        await house.close()
+        log.check()
+
+
 async def test_filters_apply_to_all_runners(house):
     for runner in ("attic", "cellar"):
         trail = house.trail(runner)
@@ -193,6 +208,24 @@ async def test_an_outage_loses_nothing(house):
         publisher.cancel()
         await asyncio.wait([publisher])
         house.log.check()
+
+
+async def test_a_stream_of_another_kind_is_left_alone_which_is_logged_once(house):
+    note(house.trail("attic"), 0, 0)
+    connection = await house.connect()
+    name = f"{house.tree}_trail"
+    other = json.dumps({"name": name, "subjects": ["other"]}).encode()
+    await connection.request(f"$JS.API.STREAM.CREATE.{name}", other)
+    publisher = asyncio.create_task((await house.publisher("attic")).run())
+    await house.paced(asyncio.sleep(6))
+    [record] = house.log.records
+    assert record["event"] == "cluster.trail_not_shared"
+    assert "exists, but is not such a trail" in record["error"]
+    await connection.request(f"$JS.API.STREAM.DELETE.{name}", b"")
+    while not await has_stream(house) or await house.shared() != [("attic", 0)]:
+        await house.paced(asyncio.sleep(0.2))
+    publisher.cancel()
+    await asyncio.wait([publisher])
 
 
 async def test_a_stream_that_was_deleted_is_made_again_without_what_it_had(house):
