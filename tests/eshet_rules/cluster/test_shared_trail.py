@@ -9,6 +9,7 @@ import pytest
 
 from eshet.nats.address import NatsAddress
 from eshet.nats.connection import NatsConnection
+from eshet.nats.stream import Stream
 from eshet_rules.audit.query import Filter
 from eshet_rules.audit.trail import Trail
 from eshet_rules.cluster.entries import trail_subject
@@ -17,7 +18,7 @@ from eshet_rules.cluster.trail_publisher import TrailPublisher
 from eshet_rules.cluster.trail_reader import TrailReader
 from eshet_rules.exceptions import NoSharedTrail
 from eshet_rules.threads import RunnerThreads
-from tests.support.nats import PROGRAMS, at_real_pace, nats_program, nats_server
+from tests.support.nats import PROGRAMS, at_real_pace, nats_cluster, nats_program, nats_server
 from tests.support.proxy import Proxy
 
 NUMBERS = itertools.count()
@@ -208,6 +209,42 @@ async def test_an_outage_loses_nothing(house):
         publisher.cancel()
         await asyncio.wait([publisher])
         house.log.check()
+
+
+async def test_nothing_is_lost_or_doubled_when_servers_are_killed(tmp_path, log, advance):
+    with nats_cluster(tmp_path / "nats") as nats:
+        house = House(nats, tmp_path, log, advance)
+        trail = house.trail("attic")
+        publisher = asyncio.create_task((await house.paced(house.publisher("attic"))).run())
+        numbers = itertools.count()
+        while not await house.paced(has_stream(house)):
+            await house.paced(asyncio.sleep(0.2))
+        for _ in range(2):
+            while "leader" not in (cluster := (await house.paced(info(house)))["cluster"]):
+                await house.paced(asyncio.sleep(0.2))
+            leader = nats.server(cluster["leader"])
+            for number in itertools.islice(numbers, 40):
+                note(trail, 0, number)
+                await house.paced(asyncio.sleep(0.1))
+                if number % 40 == 10:
+                    leader.kill()
+            leader.start()
+        sent = [("attic", number) for number in range(80)]
+        async with asyncio.timeout(60):
+            while (shared := await house.paced(house.shared())) != sent:
+                assert len(shared) < len(sent)
+                await house.paced(asyncio.sleep(0.5))
+        assert (await house.paced(info(house)))["config"]["num_replicas"] == 3
+        publisher.cancel()
+        await asyncio.wait([publisher])
+        await house.paced(house.close())
+
+
+async def info(house):
+    connection = await house.connect()
+    return await Stream(
+        connection, {"name": f"{house.tree}_trail"}, title="trail", kind="trail", adapted=[]
+    ).info("read")
 
 
 async def test_a_stream_of_another_kind_is_left_alone_which_is_logged_once(house):
