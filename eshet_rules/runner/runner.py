@@ -229,7 +229,7 @@ class Runner:
         self._watching.close()
         emit(self._log, RunnerStopped())
         if self._cluster is not None:
-            await self._cluster.finish_trail()
+            await attempt("shared trail", self._cluster.finish_trail, self._log)
         self._threads.close()
 
     def write_again(self) -> None:
