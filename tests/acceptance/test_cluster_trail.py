@@ -4,7 +4,7 @@ import itertools
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from tests.support.nats import NatsServer, nats_program, nats_server
 from tests.support.processes import command, line, running
 from tests.support.rules import Folder
 from tests.support.runner import Runner, runner
-
-Start = Callable[..., AbstractContextManager[Runner]]
 
 NUMBERS = itertools.count()
 PATIENCE = 20.0
@@ -56,16 +54,18 @@ class House:
         for name in ("one", "two", "three", "four"):
             self._rules.write(f"{name}.py", BEATS)
 
-    def start(self, name: str, url: str = "") -> AbstractContextManager[Runner]:
+    def start(self, name: str, line: str = "") -> AbstractContextManager[Runner]:
+        """Start a runner, with a line in its table `[cluster]`."""
         config = self._folder / f"{name}.toml"
         config.write_text(
             f"""
             [cluster]
             name = "house"
-            server = "{url or self.url}"
+            server = "{self.url}"
             listen = "127.0.0.1:0"
             runner = "{name}"
             ttl = 10
+            {line}
 
             [log]
             redact = ["password"]
@@ -165,6 +165,16 @@ def test_new_records_are_followed_through_an_outage_of_nats(tmp_path: Path) -> N
                 while followed[-1] != "runner.stopped":
                     followed.append(json.loads(line(following))["event"])
         assert followed == [each["event"] for each in house.in_file("attic")]
+
+
+def test_a_runner_may_share_nothing(house: House) -> None:
+    with house.start("attic", "trail_days = 0") as attic:
+        attic.wait_for("beat")
+        assert attic.stop() == 0
+    printed = command(*house.arguments())
+    assert (printed.returncode, printed.stdout) == (1, "")
+    assert printed.stderr.startswith(f"eshet-rules: there is no trail in {house.url}: ")
+    assert printed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
