@@ -25,6 +25,7 @@
     ├── ServerUnreachable    the server does not answer at its address
     ├── NoNatsServer         a runner of a cluster has no NATS servers
     ├── NoNatsLibrary        a runner of a cluster has no library for NATS
+    ├── NoSharedTrail        no runner of a cluster has stored its trail in NATS
     ├── NotInCluster         a runner is in no cluster
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
@@ -65,6 +66,7 @@ __all__ = [
     "NoPaths",
     "NoRules",
     "NoRunner",
+    "NoSharedTrail",
     "NoTrail",
     "NotAnEshetServer",
     "NotDriven",
@@ -532,6 +534,21 @@ class NoNatsLibrary(RulesError):
 
     def __init__(self) -> None:
         super().__init__("a cluster needs the library nats-py: pip install 'eshet-rules[nats]'")
+
+
+class NoSharedTrail(RulesError):
+    """No runner of a cluster has stored its trail in NATS.
+
+    Args:
+        address: of the tree.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"there is no trail in {address}: runners with --cluster store it there, except with "
+            "--no-audit or `trail_days = 0`"
+        )
 
 
 class NotInCluster(RulesError):

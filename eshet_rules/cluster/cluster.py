@@ -10,6 +10,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -39,13 +40,16 @@ from eshet_rules.cluster.entries import (
     modules_key,
     pack_modules,
     role_of,
+    trail_subject,
 )
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases, WhyGiven
 from eshet_rules.cluster.presence import Presence, end_presence
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
+from eshet_rules.cluster.shared_trail import trail_stream
 from eshet_rules.cluster.summary import summarize
+from eshet_rules.cluster.trail_publisher import TrailPublisher
 from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.checkpoint import encode_module
@@ -53,6 +57,7 @@ from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.snapshot import ModuleSnapshot
 from eshet_rules.supervision.guard.rule_loop import RuleLoop
+from eshet_rules.threads import Threads
 
 __all__ = ["Cluster"]
 
@@ -145,12 +150,42 @@ class Cluster:
         self._packed: Mapping[str, bytes] = {}
         self._others: set[str] = set()
         self._watches: list[Watch] = []
+        self._trail: TrailPublisher | None = None
+        self._has_joined = asyncio.Event()  # for the first time
         self._changed = asyncio.Event()  # something that may change what is to be done
         self._is_due = asyncio.Event()  # modules are to be loaded or unloaded
         self._may_reload = asyncio.Event()
         self._is_unannounced = asyncio.Event()
         self._is_unsaved = asyncio.Event()
         self._progressed = asyncio.Condition()
+
+    def token_of(self, module: str) -> int | None:
+        """Return the token of the lease of a module; None if this runner does not hold it."""
+        lease = self._leases.held.get(module)
+        return None if lease is None else lease.token
+
+    def share_trail(self, file: Path, threads: Threads) -> None:
+        """Store the records of this runner for all others, while `run_trail` runs.
+
+        Args:
+            file: the open file of its trail.
+            threads: read the files.
+        """
+        settings, server = self._settings, self.server
+        prefix = server.address.prefix
+        if not settings.trail_days:
+            return
+        self._trail = TrailPublisher(
+            server.connection,
+            trail_stream(
+                server.connection, prefix, days=settings.trail_days, size=settings.trail_bytes
+            ),
+            trail_subject(prefix, self.name, self.runner),
+            self.name,
+            file,
+            threads,
+            self._log,
+        )
 
     def attach(self, reloader: Reloader, local: Mapping[str, ModuleSnapshot]) -> None:
         """Let a reloader load and unload the modules.
@@ -282,6 +317,17 @@ class Cluster:
             keeping.cancel()
             await asyncio.wait([keeping])
 
+    async def run_trail(self) -> None:
+        """Store the records of this runner as long as it runs; see `share_trail`."""
+        if self._trail is not None:
+            await self._has_joined.wait()  # else another runner may have its name
+            await self._trail.run()
+
+    async def finish_trail(self) -> None:
+        """Store the last records of this runner."""
+        if self._trail is not None and self._has_joined.is_set():
+            await self._trail.finish()
+
     async def run(self) -> None:
         """Take part in the cluster, forever."""
         if not self._watches:
@@ -371,6 +417,7 @@ class Cluster:
             except NatsError:
                 await asyncio.sleep(_RETRY)
                 continue
+            self._has_joined.set()
             self._others = self._present_others()
             joined = ClusterJoined(
                 cluster=self.name,

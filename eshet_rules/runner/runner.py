@@ -132,6 +132,9 @@ class Runner:
         self._cluster = cluster
         if cluster is not None:
             cluster.attach(self._reloader, inherited)
+            if recorder is not None and recorder.trail is not None:
+                recorder.token_of = cluster.token_of
+                cluster.share_trail(recorder.trail.file, OneThread(self._threads))
         self._store = None if place is None else VersionStore(place / "versions")
         self._version_writer = (
             None if self._store is None else VersionWriter(self._store, log, self._threads)
@@ -224,8 +227,10 @@ class Runner:
             await asyncio.wait([self._running_bridges])
         self._systemd.close()
         self._watching.close()
-        self._threads.close()
         emit(self._log, RunnerStopped())
+        if self._cluster is not None:
+            await attempt("shared trail", self._cluster.finish_trail, self._log)
+        self._threads.close()
 
     def write_again(self) -> None:
         """Write the files of the state folder again after it was deleted."""
@@ -283,6 +288,7 @@ class Runner:
                         components["configuration"] = lambda: self._follow(file)
                     if self._cluster is not None:
                         components["cluster"] = self._cluster.run
+                        components["shared trail"] = self._cluster.run_trail
                     if self._page is not None:
                         components["page"] = functools.partial(self._serve, self._page)
                     for name, run in components.items():
