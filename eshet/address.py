@@ -14,7 +14,7 @@ __all__ = ["Address", "connect_error_text", "default_server"]
 _LOGIN: Final = re.compile(r".*@", re.DOTALL)
 """What may be a password, in the URL of another kind of server."""
 
-_ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\d{1,5}))?")
+_ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s@]+\]|[^:\[\]\s/@]+)(?::(?P<port>\d{1,5}))?")
 
 
 def default_server() -> str:

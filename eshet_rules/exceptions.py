@@ -25,12 +25,14 @@
     ├── ServerUnreachable    the server does not answer at its address
     ├── NoNatsServer         a runner of a cluster has no NATS servers
     ├── NoNatsLibrary        a runner of a cluster has no library for NATS
+    ├── NoSharedTrail        no runner of a cluster has stored its trail in NATS
     ├── NotInCluster         a runner is in no cluster
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
     ├── NotRolledBack        a module can't be rolled back
     ├── NoRunner             no running runner was found, or it does not answer
     ├── RefusedByRunner      a runner answered a request with an error
+    ├── ClusterIncomplete    some runners of a cluster have not done what was asked of all
     ├── TrailInUse           another runner writes this trail
     ├── NoTrail              this place has no trail
     ├── PageNotServed        the page can't be served as it is configured
@@ -49,6 +51,7 @@ from eshet.settings.problem import Problem
 
 __all__ = [
     "AllDisabled",
+    "ClusterIncomplete",
     "ConfigurationError",
     "ForeignTask",
     "ImportFailed",
@@ -63,6 +66,7 @@ __all__ = [
     "NoPaths",
     "NoRules",
     "NoRunner",
+    "NoSharedTrail",
     "NoTrail",
     "NotAnEshetServer",
     "NotDriven",
@@ -532,6 +536,21 @@ class NoNatsLibrary(RulesError):
         super().__init__("a cluster needs the library nats-py: pip install 'eshet-rules[nats]'")
 
 
+class NoSharedTrail(RulesError):
+    """No runner of a cluster has stored its trail in NATS.
+
+    Args:
+        address: of the tree.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"there is no trail in {address}: runners with --cluster store it there, except with "
+            "--no-audit or `trail_days = 0`"
+        )
+
+
 class NotInCluster(RulesError):
     """A command is only possible for a runner of a cluster."""
 
@@ -570,6 +589,18 @@ class NoRunner(RulesError):
 
 class RefusedByRunner(RulesError):
     """A runner answered a request with an error; the text is the runner's reason."""
+
+
+class ClusterIncomplete(RulesError):
+    """Some runners of a cluster have not done what was asked of all, or do not answer.
+
+    Args:
+        problems: the problem of each of them, by its name.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems: dict[str, str] = dict(problems)
+        super().__init__("\n".join(f"{name}: {text}" for name, text in problems.items()))
 
 
 class TrailInUse(RulesError):

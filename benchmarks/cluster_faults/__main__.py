@@ -39,6 +39,15 @@ RATE: Final = 200.0
 _BEFORE: Final = 2.0
 """Seconds from the beginning of the delays to the fault: more than between two checkpoints."""
 
+_KNOWN: Final = 5.0
+"""Seconds until the NATS servers know each other."""
+
+_REPLICATED: Final = 25.0
+"""Seconds until buckets that were made before all NATS servers knew each other are replicated."""
+
+_RECORDED: Final = 3.0
+"""Seconds after which the trail says what became of a call whose answer was lost."""
+
 _SETTLED: Final = 4.0
 """Seconds without a module changing its runner before the next fault."""
 
@@ -84,6 +93,7 @@ async def main() -> None:
         rules.mkdir(parents=True)
         names = write_rules(rules, options.modules)
         with nats_cluster(place / "nats", advertises=False) as nats:
+            await asyncio.sleep(_KNOWN)
             async with (
                 Devices(f"{nats.url}/faults", names, RATE) as devices,
                 runners(3, rules, place, nats, "faults") as processes,
@@ -96,6 +106,7 @@ async def main() -> None:
                     return nats.server(answer["cluster"]["leader"])
 
                 site = Site(nats, processes, leader)
+                await asyncio.sleep(_REPLICATED)
                 trails = [Trail(runner.trail) for runner in processes]
                 await _until_settled(devices, 3)
                 print(f"{len(names)} modules on 3 runners: {_shares(devices)}", flush=True)
@@ -125,7 +136,7 @@ async def _round(
     await heal()
     await _until_settled(devices, 3)
     until = time.monotonic()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(_RECORDED)
     modules = [each for each in devices.modules if before.get(each) in runners_concerned]
     answers = [each for each in devices.answers if since - 1 <= each.at <= until]
     counted = Counter((each.module, each.number) for each in answers)

@@ -102,8 +102,9 @@ def _cut_network(*, is_complete: bool) -> Inject:
         site: Site,
     ) -> tuple[list[RunnerProcess], Callable[[], Awaitable[None]]]:
         runner = random.choice(site.runners)
-        used = [proxy for proxy in runner.proxies if proxy.is_used]
-        runner.cut(runner.proxies if is_complete else used)
+        # One that is half open since an earlier fault is not in use.
+        used = max(runner.proxies, key=lambda proxy: proxy.last_passed)
+        runner.cut(runner.proxies if is_complete else [used])
 
         async def heal() -> None:
             if is_complete:

@@ -17,6 +17,7 @@
     homeassistant       the entities and services of a Home Assistant
     mqtt                devices of an MQTT broker: zigbee2mqtt, Tasmota, Shelly, and all others that
                         support Home Assistant's discovery
+    nats                the nodes of a server on a tree on NATS, and the other way round
     notify              notifications to users, by ntfy and other services
     exceptions          the errors of bridges
 

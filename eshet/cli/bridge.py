@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from eshet.address import Address
 from eshet.bridges.bridge import make_bridge
 from eshet.bridges.settings import (
     BRIDGE_NAME,
@@ -22,8 +23,11 @@ from eshet.bridges.settings import (
     read_bridges,
 )
 from eshet.cli.running import run
+from eshet.cli.values import NatsType, PathType
 from eshet.client import Client
+from eshet.nats.address import NatsAddress
 from eshet.program import printable
+from eshet.server_address import ServerAddress
 from eshet.settings.kinds import show
 from eshet.settings.problem import SettingsError
 from eshet.settings.table import TableReader
@@ -106,6 +110,61 @@ def notify(ctx: click.Context, config: Path | None, name: str | None) -> None:
     bridge in capitals.
     """
     _run(ctx.obj, *_chosen(config, name, "notify", NotifySettings()))
+
+
+@bridge.command("nats")
+@click.argument("url", type=NatsType())
+@click.argument("paths", type=PathType(directory=True), nargs=-1)
+@click.option(
+    "--only",
+    metavar="PATH",
+    type=PathType(directory=True),
+    multiple=True,
+    help="Share only what is below this path; may be repeated.",
+)
+@click.option(
+    "--except",
+    "left_out",
+    metavar="PATH",
+    type=PathType(directory=True),
+    multiple=True,
+    help="Do not share what is below this path; may be repeated.",
+)
+@click.option(
+    "--name", help="The name of the bridge. [default: the name of the tree, with _ for -]"
+)
+@click.pass_context
+def nats(
+    ctx: click.Context,
+    url: NatsAddress,
+    paths: tuple[str, ...],
+    only: tuple[str, ...],
+    left_out: tuple[str, ...],
+    name: str | None,
+) -> None:
+    """Join the server with the tree at the NATS servers of URL, until it is interrupted.
+
+    Each shows the nodes of the other, all but those below /meta. A server that can't list its nodes
+    with their owners, as others than `eshet serve`, shares the nodes PATHS, and those below PATHS.
+    """
+    name = name or url.prefix.replace("-", "_")
+    _check_name(name)
+    host = socket.gethostname()
+
+    async def work() -> None:
+        from eshet.bridges.nats.bridge import NatsBridge
+        from eshet.bridges.nats.selection import Selection
+        from eshet.bridges.nats.side import Side
+
+        # The ids differ, so that a server which is in the tree itself does not replace one of both.
+        async with (
+            Client(server=url, client_id=f"eshet bridge {name} of {ctx.obj} on {host}") as tree,
+            Client(server=ctx.obj, client_id=f"eshet bridge {name} on {host}") as server,
+        ):
+            sides = Side(server, str(ctx.obj), paths), Side(tree, str(url))
+            await NatsBridge(name, *sides, Selection(only, left_out)).run()
+
+    _run_until_interrupted(work)
 
 
 @bridge.command("retained-commands")
@@ -193,8 +252,8 @@ def _chosen(
     config: Path | None, name: str | None, kind: str, default: BridgeSettings
 ) -> tuple[str, BridgeSettings]:
     """Return the name and the settings of the bridge to run."""
-    if name is not None and BRIDGE_NAME.fullmatch(name) is None:
-        raise click.BadParameter("write a name of letters A-Z, digits and _", param_hint="--name")
+    if name is not None:
+        _check_name(name)
     if config is None:
         return name or kind, default
     try:
@@ -221,16 +280,31 @@ def _chosen(
     return name, found[name]
 
 
-def _run(server: Address, name: str, settings: BridgeSettings) -> None:
+def _check_name(name: str) -> None:
+    if BRIDGE_NAME.fullmatch(name) is None:
+        raise click.BadParameter("write a name of letters A-Z, digits and _", param_hint="--name")
+
+
+def _run(server: ServerAddress, name: str, settings: BridgeSettings) -> None:
+    async def work() -> None:
+        async with Client(server=server, client_id=f"eshet bridge {name}") as client:
+            await make_bridge(name, settings, client).run()
+
+    _run_until_interrupted(work)
+
+
+def _run_until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
     logging.basicConfig(level=logging.INFO)
     for handler in logging.root.handlers:
         handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
 
-    async def work() -> None:
-        async with Client(server=str(server), client_id=f"eshet bridge {name}") as client:
-            await make_bridge(name, settings, client).run()
+    async def until_terminated() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is a coroutine
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await work()
 
     try:
-        run(work())
+        run(until_terminated())
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("stopped", err=True)

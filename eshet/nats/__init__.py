@@ -10,6 +10,8 @@ From top to bottom; each imports only from those below it:
     members       the servers, each with an entry that it renews
     fence         the newest fencing tokens, by which outputs of earlier holders are refused
     bucket        entries by key in a JetStream stream, written by compare-and-set
+    stream        a JetStream stream: created or adapted when it is opened
+    consumer      fetches the messages of a stream, in order
     watch         receives the entries of a bucket, and then each change
     entry         an entry, and how it is stored
     jetstream     requests to JetStream, repeated while it elects a leader

@@ -17,6 +17,7 @@ from eshet.nats.connection import NatsConnection
 from eshet.nats.entry import DELETION, Entry, stored
 from eshet.nats.exceptions import JetStreamRefused, NoAnswer, RevisionConflict
 from eshet.nats.jetstream import ErrorCode, api, repeated, store
+from eshet.nats.stream import SECOND, Stream, duplicate_window
 from eshet.nats.watch import OnEntry, Watch
 
 __all__ = ["Bucket", "Entry"]
@@ -26,18 +27,11 @@ _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _WRITE: Final = "Eshet-Write"
 """The header with the id of a write, to recognize it when its answer was lost."""
 
-_SECOND: Final = 1_000_000_000  # of JetStream, in ns
-_MAX_DUPLICATE_WINDOW: Final = 120.0  # the default of JetStream, in seconds
-_MANY_REPLICAS: Final = 3
-
 _CONFLICTS: Final = frozenset({ErrorCode.WRONG_REVISION, ErrorCode.OTHER_WRITE_UNDER_WAY})
 _ATOMIC_SINCE: Final = (2, 9, 21)  # nats-server issue 4320
 _NOT_ATOMIC: Final = (
     "nats-server before 2.9.21 sometimes accepts two writes at the same time that expect the same "
     "revision, in buckets with several replicas; the second one holds"
-)
-_TOO_FEW_SERVERS: Final = frozenset(
-    {ErrorCode.NO_PEERS, ErrorCode.INSUFFICIENT_RESOURCES, ErrorCode.REPLICAS_NOT_SUPPORTED}
 )
 
 
@@ -69,8 +63,14 @@ class Bucket:
         self.stream: Final = f"KV_{name}"
         """The name of its stream."""
         self._prefix: Final = f"$KV.{name}."
-        self._max_age: Final = max_age
-        self._replicas: Final = replicas or connection.address.replicas
+        self._stream: Final = Stream(
+            connection,
+            self._config(max_age),
+            title=name,
+            kind="bucket",
+            adapted=["max_age"],
+            replicas=replicas,
+        )
         self._writer: Final = NUID().next().decode()
         self._numbers: Final = itertools.count()
 
@@ -83,7 +83,7 @@ class Bucket:
             JetStreamRefused: JetStream is not enabled, or the bucket exceeds the limits of the
                 account, or a stream of another kind has its name.
         """
-        info = await self._open()
+        info = await self._stream.open()
         if info["config"]["num_replicas"] > 1 and self.connection.server_version < _ATOMIC_SINCE:
             self.connection.log_once(logging.WARNING, _NOT_ATOMIC)
 
@@ -149,7 +149,7 @@ class Bucket:
             NotConnected: there is no connection.
             NoAnswer: JetStream has no leader, for some seconds.
         """
-        info = await self._api("STREAM.INFO", {}, "read")
+        info = await self._stream.info("read")
         revision: int = info["state"]["last_seq"]
         return revision
 
@@ -171,81 +171,23 @@ class Bucket:
                 all entries are going to be received again, and then `on_ready` is called.
         """
         return Watch(
-            self.connection, self.stream, self._prefix, self._open, on_entry, on_ready, on_reset
+            self.connection,
+            self.stream,
+            self._prefix,
+            self._stream.open,
+            on_entry,
+            on_ready,
+            on_reset,
         )
 
-    # --- the stream ---------------------------------------------------------------------------
-
-    async def _open(self) -> dict[str, Any]:
-        """Create or adapt the stream, and return what JetStream says about it."""
-        try:
-            return await self._adopt()
-        except JetStreamRefused as error:
-            if error.code != ErrorCode.STREAM_NOT_FOUND:
-                raise
-        try:
-            return await self._with_replicas("CREATE", self._config(), at_least=1)
-        except JetStreamRefused as error:
-            if error.code != ErrorCode.STREAM_EXISTS:
-                raise
-        return await self._adopt()  # another client has created it at the same time
-
-    async def _adopt(self) -> dict[str, Any]:
-        """Adapt an existing stream, if necessary."""
-        info = await self._api("STREAM.INFO", {}, "open")
-        present, wanted = info["config"], self._config()
-        if any(present.get(name) != wanted[name] for name in ("subjects", "max_msgs_per_subject")):
-            raise JetStreamRefused(
-                f"open {self.name}",
-                ErrorCode.STREAM_EXISTS,
-                f"the stream {self.stream} exists, but is not such a bucket",
-                "choose another prefix",
-            )
-        replicas: int = present["num_replicas"]
-        # A single server accepts more replicas, but drops such a stream when it is restarted.
-        has_replicas = (
-            "name" not in info.get("cluster", {})
-            or replicas == self._replicas
-            or (self._replicas is None and replicas >= _MANY_REPLICAS)
-        )
-        if has_replicas and present["max_age"] == wanted["max_age"]:
-            return info
-        changed = present | {name: wanted[name] for name in ("max_age", "duplicate_window")}
-        if has_replicas:
-            return await self._api("STREAM.UPDATE", changed, "open")
-        return await self._with_replicas("UPDATE", changed, at_least=replicas)
-
-    async def _with_replicas(
-        self, verb: str, config: dict[str, Any], at_least: int
-    ) -> dict[str, Any]:
-        """Create or update the stream; with three replicas, or fewer where that is not possible."""
-        if self._replicas is None:
-            try:
-                most = {"num_replicas": max(_MANY_REPLICAS, at_least)}
-                return await self._api(f"STREAM.{verb}", config | most, "open")
-            except JetStreamRefused as error:
-                if error.code not in _TOO_FEW_SERVERS:
-                    raise
-                if error.code != ErrorCode.REPLICAS_NOT_SUPPORTED:  # which a single server says
-                    self.connection.log.warning(
-                        "bucket %s: %d of %d replicas, until it is opened again: %s",
-                        self.name,
-                        at_least,
-                        _MANY_REPLICAS,
-                        error.description,
-                    )
-        replicas = {"num_replicas": self._replicas or at_least}
-        return await self._api(f"STREAM.{verb}", config | replicas, "open")
-
-    def _config(self) -> dict[str, Any]:
-        window = min(self._max_age or _MAX_DUPLICATE_WINDOW, _MAX_DUPLICATE_WINDOW)
+    def _config(self, max_age: float | None) -> dict[str, Any]:
         return {
             "name": self.stream,
             "subjects": [f"{self._prefix}>"],
             "storage": "file",
             "max_msgs_per_subject": 1,
-            "max_age": int((self._max_age or 0) * _SECOND),
-            "duplicate_window": int(window * _SECOND),
+            "max_age": int((max_age or 0) * SECOND),
+            "duplicate_window": duplicate_window(max_age),
             "discard": "new",
             "max_msgs": -1,
             "max_bytes": -1,
@@ -256,10 +198,6 @@ class Bucket:
             "deny_delete": True,
             "allow_direct": True,
         }
-
-    async def _api(self, call: str, body: Mapping[str, Any], request: str) -> dict[str, Any]:
-        request, subject = f"{request} {self.name}", f"{call}.{self.stream}"
-        return await repeated(self.connection, lambda: api(self.connection, subject, body, request))
 
     # --- entries ------------------------------------------------------------------------------
 

@@ -111,7 +111,8 @@ class NatsConnection:
         self._name: Final = name
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
-        self._is_closing = False
+        self.is_closed: bool = False
+        """Whether `close` was called; it can't be opened again."""
         self._subscriptions: Final[dict[Subscription, None]] = {}
         self._restored: Final[dict[Callable[[], object], None]] = {}
         self._inbox: Final = f"_INBOX.{NUID().next().decode()}"
@@ -142,13 +143,13 @@ class NatsConnection:
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self.flush()
-        self._is_closing = True
+        self.is_closed = True
         task.cancel()
         await asyncio.wait([task])
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-        self._fail_requests("it was closed")
+        self._fail_requests("the connection to NATS was closed")
         self._subscriptions.clear()
         self._restored.clear()
 
@@ -300,7 +301,7 @@ class NatsConnection:
     def _fail_requests(self, reason: str) -> None:
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(NotConnected(f"the connection to NATS was lost: {reason}"))
+                answer.set_exception(NotConnected(reason))
 
     # --- staying connected --------------------------------------------------------------------
 
@@ -310,13 +311,13 @@ class NatsConnection:
             connected_at = loop.time()
             reason = await session.wait_lost()
             self._session = None
-            self._fail_requests(reason)
+            self._fail_requests(f"the connection to NATS was lost: {reason}")
             self.log.warning("%s: the connection was lost: %s", self.address, reason)
             self._call(self.on_lost, reason)
             if loop.time() - connected_at < _SHORT:
                 await asyncio.sleep(_retry_delay())
             self._session = session = await self._reconnect(session)
-            if self._is_closing:
+            if self.is_closed:
                 return
             for subscription in self._subscriptions:
                 subscription._start(session)
@@ -359,7 +360,7 @@ class NatsConnection:
             else:
                 return session, {}
             # asyncio.wait_for of Python 3.11, in nats-py, may drop a cancellation.
-            if self._is_closing:
+            if self.is_closed:
                 raise asyncio.CancelledError
         return None, reasons
 

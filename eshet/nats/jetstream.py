@@ -132,7 +132,7 @@ async def repeated(connection: NatsConnection, attempt: Callable[[], Awaitable[_
     It is also repeated if the connection is lost during the request.
 
     Raises:
-        NotConnected: there was no connection at first, or for `PATIENCE` seconds.
+        NotConnected: there was no connection at first, or for `PATIENCE` seconds, or it was closed.
         NoAnswer: there was no leader for `PATIENCE` seconds.
     """
     if not connection.is_connected:
@@ -143,6 +143,6 @@ async def repeated(connection: NatsConnection, attempt: Callable[[], Awaitable[_
         try:
             return await attempt()
         except (NoAnswer, NotConnected):
-            if loop.time() >= deadline:
+            if connection.is_closed or loop.time() >= deadline:
                 raise
         await asyncio.sleep(random.uniform(*RETRY_DELAY))  # noqa: S311 - not a secret

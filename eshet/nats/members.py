@@ -22,6 +22,9 @@ __all__ = ["Member", "Members"]
 _TICK: Final = 0.5
 """Seconds between two rounds: renewals, probes and checks."""
 
+_RENEWALS: Final = 6
+"""Renewals within the time to live: JetStream may take most of it to elect a leader."""
+
 _MARGIN: Final = 2.0
 """Seconds before the end of its entry at which a server stops counting as a member for itself."""
 
@@ -182,7 +185,7 @@ class Members:
             await asyncio.sleep(_TICK)
             now = self._loop.time()
             try:
-                if now - self._renewed >= self._ttl / 4 and now < self.expires:
+                if now - self._renewed >= self._ttl / _RENEWALS and now < self.expires:
                     async with asyncio.timeout_at(self.expires):
                         await self._renew()
             except RevisionConflict:

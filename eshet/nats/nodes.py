@@ -150,6 +150,7 @@ class Nodes:
         self._of_server: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
         self._owners: defaultdict[str, dict[bytes, RemoteOwner]] = defaultdict(dict)
         self._own: dict[bytes, _Own] = {}
+        self._hidden: dict[bytes, None] = {}
         self._gone_since: dict[str, float] = {}
         self._reached: list[tuple[int, asyncio.Future[None]]] = []
         self._awaited: dict[bytes, asyncio.Future[None]] = {}
@@ -239,11 +240,25 @@ class Nodes:
             else:
                 self._router.add(path, record.kind, owner, record.value or None, since)
         except TreeError as error:
-            self._log.error(
-                "%s of another server is hidden here: %s, as this server has other nodes there",
-                path.decode(),
-                error.code,
-            )
+            if path not in self._hidden:
+                self._log.error(
+                    "%s of another server is hidden here: %s, as this server has other nodes there",
+                    path.decode(),
+                    error.code,
+                )
+            self._hidden[path] = None
+        else:
+            self._hidden.pop(path, None)
+
+    def show_hidden(self) -> None:
+        """Show the nodes that could not be shown, as other nodes were there, if those are gone."""
+        for path in list(self._hidden):
+            record = self._records.get(path)
+            if record is None or not self._members.is_alive(record.server):
+                del self._hidden[path]
+            else:
+                self._show(path, record)
+        self._flush()
 
     def _vanish(self, path: bytes) -> None:
         node = self._router.tree.node_at(path)

@@ -44,7 +44,7 @@ _FROM_CLIENT: Final = {
 }
 """The message of a client that makes its server send this one to the owner of a node."""
 
-_CHECK_AFTER: Final = 5.0
+_CHECK_AFTER: Final = 1.0
 """Seconds after which the other server is asked whether it still has a request."""
 
 _ELSEWHERE: Final = 1.0

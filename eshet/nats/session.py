@@ -29,10 +29,10 @@ CONNECT_TIMEOUT: Final = 2
 """Seconds for each step of connecting: the socket, the server's greeting, TLS, its answer."""
 
 PING_INTERVAL: Final = 1
-"""Seconds; a connection counts as lost if three pings were not answered when the fourth is due:
+"""Seconds; a connection counts as lost if two pings were not answered when the third is due:
 long before a server that shares its tree, or a runner of a cluster, counts as gone."""
 
-_MOST_PINGS: Final = 3
+_MOST_PINGS: Final = 2
 
 MAX_UNSENT: Final = 64 << 20
 """Bytes that wait for a server that does not read, before publishing is refused."""

@@ -29,8 +29,14 @@ _CATCH_UP: Final = 2.0
 _SWEEP_EVERY: Final = 30.0
 """Seconds between two rounds of deleting the entries of servers that are gone."""
 
-_CHECK_EVERY: Final = 2.5
-"""Seconds between two checks for requests whose answers may have been lost."""
+_PAUSE: Final = 0.02
+"""Seconds between two looks at the nodes of clients that have left."""
+
+_OPEN_EVERY: Final = 20.0
+"""Seconds between two attempts to give the buckets all replicas."""
+
+_CHECK_EVERY: Final = 1.0
+"""Seconds between two checks for requests whose answers may have been lost, and hidden nodes."""
 
 
 class NatsUplink:
@@ -93,6 +99,7 @@ class NatsUplink:
         self.fence.on_newer = self._on_newer_token
         self.reset: Final[asyncio.Future[str]] = self._loop.create_future()
         """The reason why this server has to join again, apart from the result of `run`."""
+        self._departed: list[Departed] = []
         self._catching_up: asyncio.Task[None] | None = None
         self._waiting: list[Callable[[], None]] = []
         self._watches = contextlib.AsyncExitStack()
@@ -127,6 +134,7 @@ class NatsUplink:
             background = [
                 tasks.create_task(self._every(_SWEEP_EVERY, self._sweep)),
                 tasks.create_task(self._every(_CHECK_EVERY, self._check)),
+                tasks.create_task(self._every(_OPEN_EVERY, self._open_again)),
                 tasks.create_task(self.members.watch_others()),
             ]
             try:
@@ -140,7 +148,13 @@ class NatsUplink:
         self._nodes.leave()
 
     async def leave(self) -> None:
-        """End the membership, so that the others notice at once."""
+        """End the membership, so that the others notice at once.
+
+        States of clients with a lease are kept until their next holders have taken them.
+        """
+        end = self._loop.time() + KEPT
+        while self._loop.time() < end and any(map(self._router.tree.nodes_of, self._departed)):  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE)
         self._nodes.leave()
         await self.members.leave()
 
@@ -172,8 +186,15 @@ class NatsUplink:
         if self.id == min(self.members.alive, default=""):
             await self._nodes.sweep()
 
+    async def _open_again(self) -> None:
+        """Give buckets the replicas for which servers were missing before."""
+        if self.id == min(self.members.alive, default=""):
+            for bucket in self._buckets:
+                await bucket.open()
+
     async def _check(self) -> None:
         self._relay.check()
+        self._nodes.show_hidden()
 
     def _on_reset(self) -> None:
         """Join again, since NATS has lost entries."""
@@ -215,9 +236,11 @@ class NatsUplink:
 
     def departed(self, owner: Departed) -> None:
         """See `Uplink`."""
+        self._departed.append(owner)
         self._loop.call_later(KEPT, self._forget, owner)
 
     def _forget(self, owner: Departed) -> None:
+        self._departed.remove(owner)
         self._router.forget(owner)
         self._flush()
 
@@ -227,9 +250,6 @@ class NatsUplink:
 
     def synchronise(self, then: Callable[[], None]) -> None:
         """See `Uplink`. All calls in one turn of the loop share one request to NATS."""
-        if not self.members.others:
-            then()
-            return
         self._waiting.append(then)
         if self._catching_up is None:
             self._catching_up = self._loop.create_task(self._catch_up())

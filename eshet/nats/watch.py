@@ -5,7 +5,6 @@ successor continues after the last received entry.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -14,15 +13,12 @@ from eshet.exceptions import Interrupted
 from eshet.nats.connection import NatsConnection, NatsMessage, Subscription
 from eshet.nats.entry import Entry, delivered
 from eshet.nats.exceptions import NatsError, NoAnswer, NotConnected
-from eshet.nats.jetstream import RETRY_DELAY, api
+from eshet.nats.jetstream import PATIENCE, RETRY_DELAY, api
 
 __all__ = ["Watch"]
 
 HEARTBEAT: Final = 1.0
 """After how many seconds without a message JetStream sends a heartbeat."""
-
-MAX_BEHIND: Final = 10.0
-"""Seconds after which entries that the leader of a stream does not know count as lost."""
 
 MAX_SILENCE: Final = 2.5
 """After how many seconds without a message a consumer counts as lost."""
@@ -68,9 +64,9 @@ class Watch:
         self._created = ""  # when the stream was created, which tells it from a successor
         self._revision = 0  # the last received one
         self._number = 0  # of the last message of the present consumer
-        self._behind_since: float | None = None
         self._is_ready = False
         self._heard_at = 0.0
+        self._failing_since = 0.0
         self._logged = ""
         self._subscription: Subscription | None = None
         self._is_broken = asyncio.Event()
@@ -87,25 +83,31 @@ class Watch:
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
+        self._failing_since = self._loop.time()
         while True:
-            self._is_broken.clear()
-            try:
-                await self._start_consumer()
-            except NatsError as error:
-                self._unsubscribe()
-                self._log_once(error)
-                await asyncio.sleep(random.uniform(*RETRY_DELAY))  # noqa: S311 - not a secret
-            else:
-                self._logged = ""
+            if await self._try_to_start():
                 await self._is_broken.wait()
+                self._failing_since = self._loop.time()
+            else:
+                await asyncio.sleep(random.uniform(*RETRY_DELAY))  # noqa: S311 - not a secret
+
+    async def _try_to_start(self) -> bool:
+        self._is_broken.clear()
+        try:
+            await self._start_consumer()
+        except NatsError as error:
+            self._unsubscribe()
+            self._log_once(error)
+            return False
+        self._logged = ""
+        return True
 
     async def _start_consumer(self) -> None:
         """Start a consumer after the last received entry, or at the beginning of a new stream."""
         info = await self._reopen()
         created, last = info["created"], info["state"]["last_seq"]
-        if created == self._created and last < self._revision and self._may_catch_up():
+        if created == self._created and last < self._revision and self._may_wait:
             raise NoAnswer(f"watch {self._stream}", "its new leader does not know all entries yet")
-        self._behind_since = None
         if created != self._created or last < self._revision:
             self._restart(created)
         self._unsubscribe()
@@ -120,12 +122,10 @@ class Watch:
         if answer["num_pending"] == 0:
             self._become_ready()
 
-    def _may_catch_up(self) -> bool:
-        """Whether a leader that lacks entries may still receive them from others."""
-        now = self._loop.time()
-        if self._behind_since is None:
-            self._behind_since = now
-        return now - self._behind_since < MAX_BEHIND
+    @property
+    def _may_wait(self) -> bool:
+        """Whether it has failed to start for so short a time that JetStream may elect a leader."""
+        return self._loop.time() - self._failing_since < PATIENCE
 
     def _restart(self, created: str) -> None:
         is_first, self._created = not self._created, created
@@ -169,9 +169,8 @@ class Watch:
             self._unsubscribe()
             return
         self._number = number
-        if entry.revision > self._revision:
-            self._revision = entry.revision
-            self._call(self._on_entry, entry)
+        self._revision = entry.revision
+        self._call(self._on_entry, entry)
         if pending == 0:
             self._become_ready()
 
@@ -208,8 +207,9 @@ class Watch:
             self._log.exception("watch %s: a callback failed", self._stream)
 
     def _log_once(self, error: NatsError) -> None:
-        """Log why the consumer can't be started, if that is new."""
+        """Log why the consumer can't be started, if that is new, and not just an election."""
         text = str(error)
-        if text != self._logged and not isinstance(error, NotConnected):
+        is_expected = isinstance(error, (NoAnswer, NotConnected)) and self._may_wait
+        if text != self._logged and not is_expected:
             self._logged = text
-            self._log.log(logging.WARNING, "watch %s: %s", self._stream, text)
+            self._log.warning("watch %s: %s", self._stream, text)

@@ -216,6 +216,8 @@ class SharedRouter(Router):
         lease = peer.lease
         if lease is not None and not lease.is_valid:
             self.cut_off(peer, f"its lease of {lease.role} (token {lease.token}) has ended")
+            for _ in payloads:  # they are dropped: a caller with more would call again, for ever
+                pass
             return True
         return super().handle(peer, payloads)
 

@@ -7,6 +7,7 @@ observer      records each input and output of a rule
 last_records  the last input and output at each path, in memory
 recorder      passes records to the trail and to the log
 trail         the open file: appends, cuts off a torn last line, begins the next file
+tail          reads the lines after a position, across files
 archive       the closed files beside it
 frames        the compressed format of a closed file, with its index
 lines         a record as a line of JSON with a checksum

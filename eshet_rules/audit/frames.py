@@ -25,7 +25,16 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["FRAME_SIZE", "DamagedFrame", "Frame", "compress", "frames_of", "read_frame"]
+__all__ = [
+    "FRAME_SIZE",
+    "DamagedFrame",
+    "Frame",
+    "compress",
+    "frame_of",
+    "frames_of",
+    "lines_in",
+    "read_frame",
+]
 
 FRAME_SIZE: Final = 1 << 20
 """Minimum size of the lines in a frame, in bytes; only the last frame may be smaller."""
@@ -104,8 +113,22 @@ def read_frame(file: IO[bytes], frame: Frame) -> bytes:
         DamagedFrame: the frame can't be decompressed.
     """
     file.seek(frame.offset)
+    return lines_in(file.read(frame.size))
+
+
+def frame_of(lines: bytes) -> bytes:
+    """Return a frame with some lines, outside of a file."""
+    return zstd.compress(lines, options=_OPTIONS)
+
+
+def lines_in(frame: bytes) -> bytes:
+    """Return the lines in a frame, outside of a file.
+
+    Raises:
+        DamagedFrame: the frame can't be decompressed.
+    """
     try:
-        return _decompress(file.read(frame.size))
+        return _decompress(frame)
     except zstd.ZstdError as error:
         raise DamagedFrame(str(error)) from None
 
@@ -136,7 +159,7 @@ def _blocks(lines: IO[bytes]) -> Iterator[bytes]:
 
 def _write_frame(file: IO[bytes], block: bytes) -> Frame:
     offset = file.tell()
-    size = file.write(zstd.compress(block, options=_OPTIONS))
+    size = file.write(frame_of(block))
     times = sorted(set(_TIME.findall(block)))
     paths = sorted(set(_PATH.findall(block)))
     return Frame(

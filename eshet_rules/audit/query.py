@@ -25,7 +25,7 @@ from eshet_rules.audit.earlier import names_of, present_name
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, count_broken, decode, time_of
 
-__all__ = ["ENDLESS", "Damage", "Filter", "Reader", "stamp_of"]
+__all__ = ["ENDLESS", "Damage", "Filter", "Reader", "matching", "stamp_of"]
 
 _LOOK_AGAIN: Final = 0.2
 """Seconds between two polls for new records."""
@@ -123,12 +123,12 @@ class Damage:
     """A damaged or missing part of a trail.
 
     Args:
-        file: the file.
+        file: the file, or the NATS subject of a trail that is shared.
         problem: the problem.
         lines: the number of lines that can't be read; 0 if unknown.
     """
 
-    file: Path
+    file: Path | str
     problem: str
     lines: int = 0
 
@@ -273,22 +273,26 @@ class Reader:
             block: the lines.
             broken: the number of damaged lines; None to count them.
         """
-        wanted = self._wanted
-        for line in wanted.lines(block):
-            time = time_of(line)
-            if time is not None and not wanted.since <= time < wanted.until:
-                continue
-            try:
-                record = decode(line)
-            except BrokenLine:  # counted below
-                continue
-            if wanted.matches(record):
-                yield record
+        yield from matching(block, self._wanted)
         self._report_broken(path, count_broken(block) if broken is None else broken)
 
     def _report_broken(self, path: Path, lines: int) -> None:
         if lines:
             self._report(Damage(path, "it has damaged lines", lines))
+
+
+def matching(block: bytes, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """Yield the matching records of complete lines; damaged lines are skipped."""
+    for line in wanted.lines(block):
+        time = time_of(line)
+        if time is not None and not wanted.since <= time < wanted.until:
+            continue
+        try:
+            record = decode(line)
+        except BrokenLine:
+            continue
+        if wanted.matches(record):
+            yield record
 
 
 def _needle(name: str, text: str) -> bytes:

@@ -38,6 +38,8 @@ class Recorder:
         self.redaction: Final = redaction or Redaction()
         self.last: Final = LastRecords()
         """The last records of inputs and outputs, which their observer keeps here."""
+        self.token_of: Callable[[str], int | None] | None = None
+        """Returns the token of a module, which its records get in the trail; of a cluster."""
         self._watching: tuple[Watch, ...] = ()
         self._show: Callable[[MutableMapping[str, Any]], object] | None = None
         self._shown_from = LEVELS["info"]
@@ -88,6 +90,8 @@ class Recorder:
         """
         trail = self.trail
         if trail is not None:
+            if self.token_of is not None and record.module is not None:
+                record.token = self.token_of(record.module)
             is_much = trail.collect(record, record.time)
             if at_once or is_much:
                 trail.flush()
@@ -95,7 +99,9 @@ class Recorder:
                 self._flush_soon(trail)
             self._notify(record)
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
-            self._show(fields_of(record))
+            fields = fields_of(record)
+            fields.pop("token", None)  # it would be on each line of a console
+            self._show(fields)
 
     def _flush_soon(self, trail: Trail) -> None:
         loop = running_loop()
@@ -113,6 +119,8 @@ class Recorder:
     def keep(self, record: Mapping[str, Any]) -> None:
         """Keep a log record, from which secrets were removed already; the logger shows it."""
         if self.trail is not None:
+            if self.token_of is not None:
+                record = _with_token(record, self.token_of)
             self.trail.append(record, record["time"])
             if self._watching:
                 # A copy: who watches may read it later, when the logger has taken fields out of it.
@@ -127,6 +135,17 @@ class Recorder:
                 # Removed first: the log of the error is a record, too.
                 self._watching = tuple(each for each in self._watching if each is not watch)
                 _log.exception("a function that watches records failed")
+
+
+def _with_token(
+    record: Mapping[str, Any], token_of: Callable[[str], int | None]
+) -> Mapping[str, Any]:
+    """Return a log record with the token of its module, unless it has one, or something else."""
+    module = record.get("module")
+    if not isinstance(module, str) or "token" in record:
+        return record
+    token = token_of(module)
+    return record if token is None else {**record, "token": token}
 
 
 def fields_of(record: Any) -> dict[str, Any]:

@@ -132,6 +132,7 @@ __all__ = [
     "RunningServerUsed",
     "SafeMode",
     "SharedCheckpointDamaged",
+    "SharedTrailGap",
     "SignalHandlerRestored",
     "SlowSetUp",
     "SlowStart",
@@ -149,6 +150,7 @@ __all__ = [
     "TrailNotClosed",
     "TrailNotCompressed",
     "TrailNotDropped",
+    "TrailNotShared",
     "TrailNotWritten",
     "TrailRecordsLost",
     "TrailRepaired",
@@ -192,6 +194,10 @@ class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=
     ] = None
     cause: Annotated[str | None, Meta(description="id of the cause")] = None
     parent: Annotated[str | None, Meta(description="id of the parent cause")] = None
+    token: Annotated[
+        int | None,
+        Meta(description="in a cluster: number of the module's lease; a later holder's is higher"),
+    ] = None
 
 
 _R = TypeVar("_R", bound=type[Record])
@@ -1206,13 +1212,38 @@ class ModulesWithoutRunner(_Cluster, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
+@_event("cluster.trail_not_shared", "can't share the trail with the cluster", level="warning")
+class TrailNotShared(_Cluster, kw_only=True):
+    """The records of this runner can't be stored in NATS. They are when it is possible again.
+
+    Logged once; not for a lost connection.
+    """
+
+    error: Annotated[str, Meta(description="the error")]
+
+
+@_event("cluster.trail_gap", "records missing in the trail of the cluster", level="warning")
+class SharedTrailGap(_Cluster, kw_only=True):
+    """Records of this runner are not in the trail of the cluster."""
+
+    why: Annotated[
+        Literal["deleted", "too long"],
+        Meta(
+            description="`deleted`: their file was deleted or moved before NATS had them; "
+            "`too long`: NATS accepts no message of this length"
+        ),
+    ]
+    since: Annotated[
+        Time | None, Meta(description="time of the last record before them, or of the first one")
+    ] = None
+    until: Annotated[Time | None, Meta(description="time of the first record after them")] = None
+    records: Annotated[int | None, Meta(description="their number, if it is known")] = None
+
+
 @_event("module.taken", "taken from the cluster")
 class ModuleTaken(Record, kw_only=True):
     """This runner runs a module from now on, and no other one does."""
 
-    token: Annotated[
-        int, Meta(description="of the lease: servers refuse outputs with an earlier one")
-    ]
     why: Annotated[
         Literal["new", "released", "moved", "gone"],
         Meta(
@@ -1234,7 +1265,6 @@ class ModuleTaken(Record, kw_only=True):
 class ModuleGivenUp(Record, kw_only=True):
     """This runner does not run a module any more, and has left its state for another one."""
 
-    token: Annotated[int, Meta(description="of the lease")]
     why: Annotated[
         Literal["moved", "draining", "stopping", "removed"],
         Meta(

@@ -18,6 +18,7 @@ replay           runs rules again on the inputs of the audit trail
 shadow_diff      compares a shadow runner with the real one
 completion       completes names of rules in the shell
 runner_client    finds a running runner and calls its actions
+cluster_client   finds the runners of a cluster and calls the actions of all of them
 table            the table of rules
 device_table     the table of devices
 stubs            generates a module with the paths of devices

@@ -4,29 +4,34 @@ import asyncio
 import contextlib
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from eshet.server_address import ServerAddress
 from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, present_name
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
     Command,
     PathType,
+    address_option,
     config_option,
     exit_on_errors,
     rules_folder,
     state_dir_option,
 )
 from eshet_rules.cli.time_option import MOMENT
-from eshet_rules.cli.trail_option import audit_option, place_of_trail
+from eshet_rules.cli.trail_option import audit_option, configuration_of, place_of_trail
 
 if TYPE_CHECKING:
-    from eshet_rules.audit.query import Reader
+    from eshet.nats.address import NatsAddress
+    from eshet_rules.audit.query import Damage, Filter, Reader
+    from eshet_rules.config import Configuration
 
 
 @click.command(cls=Command)
@@ -55,6 +60,14 @@ if TYPE_CHECKING:
 @click.option("--to", "until", metavar="TIME", type=MOMENT, help="Records before this time.")
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new records.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as in the trail.")
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="The records of all runners of the cluster, from NATS, whether they run or not.",
+)
+@address_option(
+    "--server", "With --cluster: NATS servers, such as nats://house.  [default: as configured]"
+)
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
 @config_option
@@ -69,6 +82,8 @@ def audit(
     until: datetime | None,
     follow: bool,
     as_json: bool,
+    cluster: bool,
+    server: ServerAddress | None,
     audit: Path | None,
     state_dir: Path | None,
     config: Path | None,
@@ -88,47 +103,139 @@ def audit(
         raise click.UsageError("--chain needs a cause: name it with --cause ID.")
     if since and until and since >= until:
         raise click.UsageError("--from must be before --to")
+    _check_cluster(server, audit, is_cluster=cluster, chain=chain)
     with exit_on_errors():
-        place = audit or place_of_trail(rules_folder(rules), state_dir, config)
-        file = file_to_read(place, must_exist=not follow)
+        folder = rules_folder(rules)
         wanted = Filter(
             rule=rule,
             path=path,
             event=event,
             cause=None if chain else cause,
-            chain=chain_of(file, cause) if chain and cause is not None else None,
             since=stamp_of(since) if since else "",
             until=stamp_of(until) if until else ENDLESS,
         )
         damages = Damages()
-        reader = Reader(file, wanted, damages.report)
         view = renderer(
             "json" if as_json else "console",
             shows_colours(sys.stdout),
             with_causes=True,
             with_date=True,
         )
+
+        def show(record: dict[str, Any]) -> None:
+            click.echo(view(None, "", record))
+
         with contextlib.suppress(KeyboardInterrupt):
-            found = _show(reader, lambda record: view(None, "", record), follow=follow)
+            if cluster:
+                configuration = configuration_of(folder, config)
+                found = _show_shared(
+                    configuration, server, wanted, damages.report, show, follow=follow
+                )
+            else:
+                file = file_to_read(
+                    audit or place_of_trail(folder, state_dir, config), must_exist=not follow
+                )
+                if chain and cause is not None:
+                    wanted = replace(wanted, chain=chain_of(file, cause))
+                found = _show(Reader(file, wanted, damages.report), show, follow=follow)
             if not found and not damages:
                 click.echo(f"eshet-rules: {_nothing(event, path)}", err=True)
     sys.exit(damages.exit_code)
 
 
-def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bool) -> bool:
+def _check_cluster(
+    server: ServerAddress | None, audit: Path | None, *, is_cluster: bool, chain: bool
+) -> None:
+    """Check the options that go with `--cluster`, or do not.
+
+    Raises:
+        click.UsageError: they contradict each other.
+    """
+    from eshet.nats.address import NatsAddress
+
+    if not is_cluster:
+        if server is not None:
+            raise click.UsageError("--server is for --cluster: other trails are read from files")
+        return
+    if server is not None and not isinstance(server, NatsAddress):
+        raise click.UsageError(f"--cluster needs NATS servers, such as --server nats://{server}")
+    if audit is not None:
+        raise click.UsageError("--audit names files, and --cluster reads from NATS: choose one")
+    if chain:
+        raise click.UsageError("--chain reads from files: ask one runner, or leave --chain out")
+
+
+def _show(reader: "Reader", show: Callable[[dict[str, Any]], object], *, follow: bool) -> bool:
     """Print records, and return whether there were any."""
-    found = False
-
-    async def show_new() -> None:
-        async for record in reader.follow():
-            click.echo(view(record))
-
     if follow:
-        asyncio.run(show_new())
-    else:
-        for record in reader.records():
-            click.echo(view(record))
-            found = True
+        return asyncio.run(_show_all(reader.follow(), show))
+    found = False
+    for record in reader.records():
+        show(record)
+        found = True
+    return found
+
+
+def _show_shared(
+    configuration: "Configuration",
+    server: ServerAddress | None,
+    wanted: "Filter",
+    report: "Callable[[Damage], object]",
+    show: Callable[[dict[str, Any]], object],
+    *,
+    follow: bool,
+) -> bool:
+    """Print records of all runners of a cluster, and return whether there were any."""
+    from eshet_rules.exceptions import NoNatsLibrary, ServerUnreachable
+
+    address = _nats_address(configuration, server)
+    try:
+        from eshet.nats.connection import NatsConnection
+        from eshet_rules.cluster.trail_reader import TrailReader
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "nats":
+            raise
+        raise NoNatsLibrary from None
+
+    async def read() -> bool:
+        connection = NatsConnection(address, name="eshet-rules audit")
+        try:
+            await connection.open()
+        except OSError as error:
+            raise ServerUnreachable(str(address), str(error)) from None
+        try:
+            reader = TrailReader(connection, configuration.cluster.name, wanted, report)
+            return await _show_all(reader.records(follow=follow), show)
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
+
+
+def _nats_address(configuration: "Configuration", server: ServerAddress | None) -> "NatsAddress":
+    """Return the NATS servers of a cluster.
+
+    Raises:
+        click.UsageError: none are named.
+    """
+    from eshet.nats.address import NatsAddress
+
+    for address in (server, configuration.cluster.server, configuration.server.address):
+        if isinstance(address, NatsAddress):
+            return address
+    raise click.UsageError(
+        "--cluster needs NATS servers: name them with --server nats://HOST, or with "
+        "`server` below [cluster] of the configuration"
+    )
+
+
+async def _show_all(
+    records: AsyncIterator[dict[str, Any]], show: Callable[[dict[str, Any]], object]
+) -> bool:
+    found = False
+    async for record in records:
+        show(record)
+        found = True
     return found
 
 

@@ -164,7 +164,8 @@ def _of_runner(server: ServerAddress | None, runner: str | None, config: Path | 
     import contextlib
     import io
 
-    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all
+    from eshet_rules.cli.runner_client import Runner
 
     names: set[str] = set()
 
@@ -173,8 +174,11 @@ def _of_runner(server: ServerAddress | None, runner: str | None, config: Path | 
             for rule in (await running.reports()).rules:
                 names.update((rule["rule"], rule["module"]))
 
+    async def cluster_request(cluster: ClusterClient) -> None:
+        await cluster.each(request)
+
     with contextlib.redirect_stderr(io.StringIO()):
-        ask(request, server, runner, config)
+        ask_all(request, cluster_request, server, runner, config)
     return names
 
 

@@ -1,7 +1,9 @@
 """The commands that change what a running runner does, such as `eshet-rules reload`."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -11,6 +13,9 @@ from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
 
 __all__ = ["commit", "disable", "drain", "enable", "release", "reload", "restart", "rollback"]
+
+_AT_ONCE: Final = 200
+"""Maximum number of rules in one call, which has to fit into one message."""
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
@@ -53,9 +58,10 @@ def enable(
     """Enable rules that were disabled.
 
     NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
-    restarts of the runner and takes precedence over the configuration.
+    restarts of the runner and takes precedence over the configuration. Without --runner, it is made
+    at all runners of a cluster.
     """
-    _call("enable", "enabled", names, server, runner, config)
+    _switch("enable", "enabled", names, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -67,9 +73,10 @@ def disable(
     """Stop rules, and do not run them until they are enabled again.
 
     NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
-    restarts of the runner and takes precedence over the configuration.
+    restarts of the runner and takes precedence over the configuration. Without --runner, it is made
+    at all runners of a cluster, so a rule stays disabled wherever its module goes.
     """
-    _call("disable", "disabled", names, server, runner, config)
+    _switch("disable", "disabled", names, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -95,15 +102,36 @@ def release(
 
     Each PATH, such as /hall/light, is one for which rules use yarp.drive.
     """
-    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet.paths import nearest
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all
+    from eshet_rules.cli.runner_client import Runner
+    from eshet_rules.exceptions import NotDriven
 
     async def request(running: Runner) -> None:
-        released = await running.call("release", *paths)
+        tell(set(await running.call("release", *paths)))
+
+    async def cluster_request(cluster: ClusterClient) -> None:
+        driven = await cluster.each(lambda each: each.driven())
+        known = set().union(*driven.values())
+        for path in paths:
+            if path not in known:
+                cluster.check()
+                raise NotDriven(path, nearest(path, known))
+        asked = {
+            name: meant
+            for name, of_it in driven.items()
+            if (meant := [path for path in paths if path in of_it])
+        }
+        done = await cluster.each(lambda each: each.call("release", *asked[each.name]), asked)
+        tell({path for released in done.values() for path in released})
+        cluster.check()
+
+    def tell(released: set[str]) -> None:
         for path in paths:
             done = "released" if path in released else "the rules decide already over"
             click.echo(f"{done} {printable(path)}")
 
-    ask(request, server, runner, config)
+    ask_all(request, cluster_request, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -129,18 +157,31 @@ def rollback(
     Its state is handed over as when you save a file. The roll-back survives restarts of the
     runner. A helper is a module of its own, and is rolled back on its own.
     """
-    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all
+    from eshet_rules.cli.runner_client import Runner
+    from eshet_rules.exceptions import NoRunner
 
-    async def request(running: Runner) -> None:
+    module = version.partition("@")[0]
+
+    async def cluster_request(cluster: ClusterClient) -> None:
+        reports = await cluster.reports()
+        for name, each in reports.items():
+            if module in {*(rule["module"] for rule in each.rules), *each.broken}:
+                await request(cluster.runners[name], f" at {name}")
+                return
+        cluster.check()
+        raise NoRunner(f"no runner of the cluster {cluster.name!r} runs a module {module!r}")
+
+    async def request(running: Runner, where: str = "") -> None:
         done = await running.call("rollback", version, write, _user(), why)
         replaced = f" from {done['replaced']}" if done["replaced"] else ""
         until = "" if done["is_of_file"] else f", until {done['file']} changes"
-        text = f"rolled back {done['module']}{replaced} to {done['version']}{until}"
+        text = f"rolled back {done['module']}{where}{replaced} to {done['version']}{until}"
         if done["written"]:
             text += f", and wrote {done['file']}"
         click.echo(printable(text))
 
-    ask(request, server, runner, config)
+    ask_all(request, cluster_request, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -192,7 +233,8 @@ def _call(
     config: Path | None,
     nothing: str = "",
 ) -> None:
-    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all
+    from eshet_rules.cli.runner_client import Runner
     from eshet_rules.exceptions import NotReloaded, RefusedByRunner
 
     async def request(running: Runner) -> None:
@@ -208,4 +250,73 @@ def _call(
         if nothing and not found:
             click.echo(nothing)
 
-    ask(request, server, runner, config)
+    async def cluster_request(cluster: ClusterClient) -> None:
+        asked = {name: list(names) for name in cluster.runners}
+        if names:
+            asked = cluster.holders(await cluster.reports(), names)
+        found = await cluster.each(lambda each: each.call(action, *asked[each.name]), asked)
+        for name, problem in cluster.problems.items():
+            committed, cluster.problems[name] = NotReloaded.split(problem)
+            if committed:
+                found[name] = committed
+        _print_done(done, found)
+        if nothing and not any(found.values()):
+            click.echo(nothing)
+        cluster.check()
+
+    ask_all(request, cluster_request, server, runner, config)
+
+
+def _switch(
+    action: str,
+    done: str,
+    names: tuple[str, ...],
+    server: ServerAddress | None,
+    runner: str | None,
+    config: Path | None,
+) -> None:
+    """Enable or disable rules; in a cluster at all runners, as each of them may run a rule."""
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all
+    from eshet_rules.cli.runner_client import Runner
+    from eshet_rules.config import is_meant
+
+    async def request(running: Runner) -> None:
+        for name in await running.call(action, *names):
+            click.echo(f"{done} {printable(str(name))}")
+
+    async def cluster_request(cluster: ClusterClient) -> None:
+        reports = await cluster.reports()
+        known = {str(rule["rule"]) for each in reports.values() for rule in each.rules}
+        meant = {name: {rule for rule in known if is_meant(rule, name)} for name in names}
+        unknown = {name for name, found in meant.items() if not found}
+        free = cluster.without_runner
+        # It may be the full name of a rule that no runner has loaded that answers.
+        if not cluster.problems and any(name.rpartition(".")[0] not in free for name in unknown):
+            cluster.holders(reports, names)
+        rules = sorted(unknown.union(*meant.values()))
+
+        async def switch(running: Runner) -> list[str]:
+            found = []
+            for start in range(0, len(rules), _AT_ONCE):
+                found += await running.call(action, *rules[start : start + _AT_ONCE])
+            return found
+
+        _print_done(done, await cluster.each(switch))
+        cluster.check()
+
+    ask_all(request, cluster_request, server, runner, config)
+
+
+def _print_done(done: str, found: Mapping[str, Iterable[str]]) -> None:
+    """Print what the runners of a cluster have done, and which of them.
+
+    Args:
+        done: what was done.
+        found: the names of the rules or modules, by runner.
+    """
+    runners: dict[str, list[str]] = {}
+    for runner, names in sorted(found.items()):
+        for name in names:
+            runners.setdefault(name, []).append(runner)
+    for name, at in sorted(runners.items()):
+        click.echo(printable(f"{done} {name} at {', '.join(at)}"))

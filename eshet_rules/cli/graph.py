@@ -50,9 +50,10 @@ def graph(
     NAMES are rules, modules or paths, or globs of them: only what is next to one of them is drawn.
 
     With --rule, the inside of a rule is drawn: its Values and Events with their present values, and
-    its outputs.
+    its outputs. Without --runner, the rules of all runners of a cluster are drawn.
     """
-    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all, merged
+    from eshet_rules.cli.runner_client import Runner
 
     if rule is not None and (names or rules is not None):
         raise click.UsageError("--rule draws one running rule: leave out NAMES and --rules")
@@ -69,7 +70,16 @@ def graph(
         else:
             _print_paths((await running.reports()).rules, names, form)
 
-    ask(request, server, runner, config)
+    async def cluster_request(cluster: ClusterClient) -> None:
+        reports = await cluster.reports()
+        if rule is None:
+            _print_paths(merged(reports.values()).rules, names, form)
+        else:
+            [holder, *_] = cluster.holders(reports, [rule])
+            await request(cluster.runners[holder])
+        cluster.check()
+
+    ask_all(request, cluster_request, server, runner, config)
 
 
 def _print_paths(rules: Iterable[Mapping[str, Any]], names: tuple[str, ...], form: str) -> None:

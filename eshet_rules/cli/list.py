@@ -1,11 +1,12 @@
 """`eshet-rules list`."""
 
+import contextlib
 import difflib
 import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,11 +17,15 @@ from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import Command, runner_options
 
 if TYPE_CHECKING:
+    from eshet_rules.cli.cluster_client import ClusterClient
     from eshet_rules.cli.runner_client import Runner
 
 __all__ = ["list_"]
 
 _T = TypeVar("_T")
+
+_NEW_RUNNERS = 5.0
+"""Seconds after which `--watch` looks for runners that have joined the cluster."""
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
@@ -46,10 +51,14 @@ def list_(
     tasks, strategy, the paths that it reads and writes, those of them that nothing provides, and
     its last error. Below, modules whose files are not loaded or that are rolled back, changes that
     wait to be committed, and the bridges to devices, if there are any.
+
+    Without --runner, the rules of all runners of a cluster are listed, then its runners, and the
+    modules that none of them runs.
     """
     from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
-    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all, merged
+    from eshet_rules.cli.runner_client import Reports, Runner
     from eshet_rules.cli.table import table
     from eshet_rules.exceptions import NoRunner
     from eshet_rules.logs import shows_colours
@@ -57,14 +66,26 @@ def list_(
     colours = shows_colours(sys.stdout)
 
     async def shown(running: Runner) -> str:
-        rules, broken, bridges, rolled_back, waiting = await running.reports()
+        return text_of(await running.reports(), await running.provided(), {})
+
+    async def shown_all(cluster: ClusterClient) -> str:
+        reports = await cluster.reports()
+        running = next(iter(cluster.runners.values()))
+        about = {
+            "cluster": cluster.name,
+            "runners": cluster.members(reports),
+            "without_runner": cluster.without_runner,
+        }
+        return text_of(merged(reports.values()), await running.provided(), about)
+
+    def text_of(reports: Reports, provided: frozenset[str] | None, about: Mapping[str, Any]) -> str:
+        rules, broken, bridges, rolled_back, waiting = reports
         if names:
             rules, broken = _named(rules, broken, names, waiting)
             waiting = _of_modules(waiting, names)
             bridges = []
             modules = {rule["module"] for rule in rules}
             rolled_back = {m: each for m, each in rolled_back.items() if m in {*modules, *names}}
-        provided = await running.provided()
         if provided is not None:  # None if the server does not support the query
             for rule in rules:
                 used = {*rule["reads"], *rule["writes"]}
@@ -73,6 +94,7 @@ def list_(
         if as_json:
             return json.dumps(
                 {
+                    **about,
                     "rules": rules,
                     "broken": broken,
                     "rolled_back": rolled_back,
@@ -82,7 +104,17 @@ def list_(
             )
         width = shutil.get_terminal_size((80, 24)).columns
         wraps = sys.stdout.isatty()
-        return table(rules, broken, bridges, rolled_back, waiting, width=width, wraps=wraps)
+        return table(
+            rules,
+            broken,
+            bridges,
+            rolled_back,
+            waiting,
+            members=[] if names else about.get("runners", []),
+            without_runner=[] if names else about.get("without_runner", []),
+            width=width,
+            wraps=wraps,
+        )
 
     async def request(running: Runner) -> None:
         if not watch:
@@ -103,7 +135,25 @@ def list_(
                 click.echo(_between(last, text, as_json=as_json), color=colours)
             last = text
 
-    ask(request, server, runner, config)
+    async def cluster_request(cluster: ClusterClient) -> None:
+        if not watch:
+            click.echo(await shown_all(cluster), color=colours)
+            cluster.check()
+            return
+        last = ""
+        async for present in _changes_of_all(cluster):
+            text, problem = "", f"no runner of the cluster {cluster.name!r} answers"
+            try:
+                text = "" if present is None else await shown_all(present)
+            except (NoRunner, Disconnected) as error:
+                problem = str(error)
+            if text and text != last:
+                click.echo(_between(last, text, as_json=as_json), color=colours)
+            elif not text and last:
+                click.echo(f"eshet-rules: {problem}", err=True)
+            last = text
+
+    ask_all(request, cluster_request, server, runner, config)
 
 
 def _named(
@@ -156,6 +206,37 @@ async def _changes_of(running: "Runner") -> AsyncIterator[Any]:
         while not summaries.empty():  # only the newest matters
             summary = summaries.get_nowait()
         yield summary
+
+
+async def _changes_of_all(cluster: "ClusterClient") -> "AsyncIterator[ClusterClient | None]":
+    """Iterate over the runners of a cluster: the present ones, then again whenever one changes.
+
+    None means that no runner answers.
+    """
+    import asyncio
+
+    from eshet.exceptions import EshetError
+    from eshet_rules.cli.cluster_client import find_cluster
+    from eshet_rules.exceptions import NoRunner
+
+    changed = asyncio.Event()
+    observed: set[str] = set()
+    client, address = cluster.client, cluster.address
+    present: ClusterClient | None = cluster
+    while True:
+        for running in () if present is None else present.runners.values():
+            if running.base not in observed:
+                observed.add(running.base)
+                await client.state_observe(f"{running.base}/runner", lambda _: changed.set())
+        changed.clear()
+        yield present
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NEW_RUNNERS):
+                await changed.wait()
+        try:
+            present = await find_cluster(client, address)
+        except (NoRunner, EshetError):
+            present = None
 
 
 def _absence(running: "Runner") -> str:

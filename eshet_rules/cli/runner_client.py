@@ -20,7 +20,17 @@ from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.server import check_server
 
-__all__ = ["Reports", "Runner", "answer_of", "ask", "ask_server", "provided_by"]
+__all__ = [
+    "Reports",
+    "Runner",
+    "answer_of",
+    "ask",
+    "ask_server",
+    "connect_and_run",
+    "only_runner",
+    "provided_by",
+    "published_actions",
+]
 
 _T = TypeVar("_T")
 
@@ -28,7 +38,9 @@ _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_dir
 """Error codes of a server for a path that does not exist."""
 
 
-_QUERY_TIMEOUTS: Final = {"inside": 5.0, "list": 5.0, "why": 5.0, "why_not": 5.0}
+_QUERY_TIMEOUTS: Final = dict.fromkeys(
+    ("cluster", "drives", "inside", "list", "why", "why_not"), 5.0
+)
 """Timeouts of actions that only read, in seconds: a runner answers them at once."""
 
 _TIMEOUT: Final = 120.0
@@ -110,6 +122,15 @@ class Runner:
             page.get("waiting", {}),
         )
 
+    async def driven(self) -> set[str]:
+        """Return the paths over which rules of the runner decide with `yarp.drive`."""
+        paths: set[str] = set()
+        page: dict[str, Any] = {"next": ""}
+        while page["next"] is not None:
+            page = await self.call("drives", page["next"])
+            paths.update(str(each["path"]) for each in page["drives"])
+        return paths
+
     async def provided(self) -> frozenset[str] | None:
         """Return the paths that have an owner; None if the server does not support the query."""
         found = await _provided(self.client)
@@ -142,10 +163,11 @@ def ask(
     """
 
     async def work(client: Client, address: str, configured: str | None) -> None:
-        name = runner or configured or await _only_name(client, address)
-        await request(Runner(client, name, address))
+        name = runner or configured
+        await request(Runner(client, name, address) if name else await only_runner(client, address))
 
-    _run(work, server, config)
+    with exit_on_errors():
+        connect_and_run(work, server, config)
 
 
 def answer_of(
@@ -162,15 +184,14 @@ def answer_of(
         RulesError: there are several runners, or it has refused the request.
     """
 
-    async def work() -> _T:
-        configuration = _configuration(config)
-        address = _address(server, configuration)
-        async with _connected(address) as client:
-            name = runner or configuration.server.name or await _only_name(client, str(address))
-            return await request(Runner(client, name, str(address)))
+    async def work(client: Client, address: str, configured: str | None) -> _T:
+        name = runner or configured
+        return await request(
+            Runner(client, name, address) if name else await only_runner(client, address)
+        )
 
     try:
-        return asyncio.run(work())
+        return connect_and_run(work, server, config)
     except (ServerUnreachable, NoRunner):
         return None
 
@@ -183,7 +204,8 @@ def ask_server(
     async def work(client: Client, address: str, configured: str | None) -> None:
         await request(client)
 
-    _run(work, server, config)
+    with exit_on_errors():
+        connect_and_run(work, server, config)
 
 
 def provided_by(server: ServerAddress) -> dict[str, str] | None:
@@ -215,19 +237,30 @@ async def _provided(client: Client) -> dict[str, str] | None:
         return None
 
 
-def _run(
-    work: Callable[[Client, str, str | None], Awaitable[None]],
+def connect_and_run(
+    work: Callable[[Client, str, str | None], Awaitable[_T]],
     server: ServerAddress | None,
     config: Path | None,
-) -> None:
-    async def connect() -> None:
+) -> _T:
+    """Connect to the server of the runners, and return the result of some work.
+
+    Args:
+        work: called with a client, the address of the server, and the configured name of the
+            runner.
+        server: see `ask`.
+        config: see `ask`.
+
+    Raises:
+        ServerUnreachable: the server does not answer.
+    """
+
+    async def connect() -> _T:
         configuration = _configuration(config)
         address = _address(server, configuration)
         async with _connected(address) as client:
-            await work(client, str(address), configuration.server.name)
+            return await work(client, str(address), configuration.server.name)
 
-    with exit_on_errors():
-        asyncio.run(connect())
+    return asyncio.run(connect())
 
 
 def _configuration(config: Path | None) -> Configuration:
@@ -253,11 +286,20 @@ async def _connected(address: ServerAddress) -> AsyncIterator[Client]:
             yield client
 
 
-async def _only_name(client: Client, address: str) -> str:
+async def only_runner(client: Client, address: str) -> Runner:
+    """Return the runner of a server.
+
+    Args:
+        client: of the server.
+        address: of the server.
+
+    Raises:
+        NoRunner: there is none, or there are several.
+    """
     names = await _names(client)
     match names:
         case [name]:
-            return name
+            return Runner(client, name, address)
         case []:
             raise NoRunner(f"there is no runner at {address}; {_START_ONE}")
         case _:
@@ -269,11 +311,19 @@ async def _only_name(client: Client, address: str) -> str:
 
 async def _names(client: Client) -> list[str]:
     """Return the names of the runners of a server; none if the server can't list them."""
-    names = [name for name, _ in await _entries(client, ROOT)]
+    return list(await published_actions(client))
+
+
+async def published_actions(client: Client) -> dict[str, frozenset[str]]:
+    """Return the actions of each runner of a server, by name; none if it can't list them."""
+    names = sorted(name for name, _ in await _entries(client, ROOT))
+    found = await asyncio.gather(*(_entries(client, f"{ROOT}/{name}") for name in names))
+    actions = {
+        name: frozenset(entry for entry, kind in entries if kind == "action")
+        for name, entries in zip(names, found, strict=True)
+    }
     # An observed path exists even without an owner; an action exists only while it has one.
-    return sorted(
-        [name for name in names if ["list", "action"] in await _entries(client, f"{ROOT}/{name}")]
-    )
+    return {name: each for name, each in actions.items() if "list" in each}
 
 
 async def _entries(client: Client, directory: str) -> list[list[str]]:

@@ -28,6 +28,8 @@ def table(
     rolled_back: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     waiting: Mapping[str, Mapping[str, str | None]] = MappingProxyType({}),
     *,
+    members: Iterable[Mapping[str, Any]] = (),
+    without_runner: Iterable[str] = (),
     width: int = 80,
     wraps: bool = False,
 ) -> str:
@@ -39,12 +41,17 @@ def table(
         bridges: the runner's reports on its bridges.
         rolled_back: the modules that are rolled back.
         waiting: the changes that wait to be committed.
+        members: the runners of a cluster; see `ClusterClient.members`. Its rules have a `runner`.
+        without_runner: the modules that no runner of the cluster runs.
         width: maximum width in characters. Columns that do not fit are left out; the strategy is
             then shown as a detail.
         wraps: whether the details are wrapped to the width as well.
     """
     rules = list(rules)
     rows = [_HEAD, *map(_row, rules)]
+    if any("runner" in rule for rule in rules):
+        runners = ["RUNNER", *(str(rule["runner"]) for rule in rules)]
+        rows = [(*row, runner) for row, runner in zip(rows, runners, strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     columns = _fitting(widths, width)
     widths = [widths[column] for column in columns]
@@ -66,6 +73,10 @@ def table(
     for module, change in sorted(waiting.items()):
         lines.append(click.style(_waiting(module, change), fg="yellow"))
     lines += map(_bridge, bridges)
+    lines += map(_member, members)
+    for module in without_runner:
+        text = f"{_one_line(module)}: no runner of the cluster runs it"
+        lines.append(click.style(text, fg="red"))
     return "\n".join(lines)
 
 
@@ -109,10 +120,27 @@ def _waiting(module: str, change: Mapping[str, str | None]) -> str:
 
 def _bridge(bridge: Mapping[str, Any]) -> str:
     state, colour = ("connected", "green") if bridge["connected"] else ("not connected", "red")
-    text = f"bridge {bridge['bridge']}: {click.style(state, fg=colour)} to {bridge['server']}"
+    where = f" of {bridge['runner']}" if "runner" in bridge else ""
+    text = (
+        f"bridge {bridge['bridge']}{where}: {click.style(state, fg=colour)} to {bridge['server']}"
+    )
     if bridge["problem"]:
         return f"{text}: {_one_line(bridge['problem'])}"
     return f"{text}, {bridge['devices']} devices"
+
+
+def _member(member: Mapping[str, Any]) -> str:
+    name = f"runner {_one_line(member['name'])}"
+    if not member["answers"]:
+        return f"{name}: {click.style('does not answer', fg='red')}"
+    number = len(member["modules"])
+    parts = [
+        f"{number} module{'' if number == 1 else 's'}",
+        f"weight {member['weight']:g}",
+        *([f"labels {' '.join(map(_one_line, member['labels']))}"] if member["labels"] else []),
+        *([click.style("draining", fg="yellow")] if member["draining"] else []),
+    ]
+    return f"{name}: {', '.join(parts)}"
 
 
 def _line(row: Sequence[str], widths: Sequence[int], colour: str | None = None) -> str:

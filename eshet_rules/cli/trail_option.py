@@ -10,7 +10,7 @@ from eshet_rules.cli.options import PathType, default_state, shadow_state
 if TYPE_CHECKING:
     from eshet_rules.config import Configuration
 
-__all__ = ["audit_option", "place_of_state", "place_of_trail"]
+__all__ = ["audit_option", "configuration_of", "place_of_state", "place_of_trail"]
 
 audit_option: Final = click.option(
     "--audit",
@@ -41,7 +41,7 @@ def place_of_trail(
     from eshet_rules.modules.discovery import check_folder
 
     folder = check_folder(folder)
-    configuration = _configuration(folder, config)
+    configuration = configuration_of(folder, config)
     if configuration.audit.path is not None and not is_shadow:
         return configuration.audit.path
     return _place(folder, state, configuration, is_shadow=is_shadow) / "audit"
@@ -52,15 +52,15 @@ def place_of_state(folder: Path, state: Path | None, config: "Path | Configurati
     from eshet_rules.modules.discovery import check_folder
 
     folder = check_folder(folder)
-    return _place(folder, state, _configuration(folder, config), is_shadow=False)
+    return _place(folder, state, configuration_of(folder, config), is_shadow=False)
 
 
-def _configuration(folder: Path, config: "Path | Configuration | None") -> "Configuration":
+def configuration_of(folder: Path, config: "Path | Configuration | None") -> "Configuration":
+    """Return the configuration of a rules folder; see `place_of_trail`."""
     from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
 
     if isinstance(config, Configuration):
         return config
-
     return ConfigurationFile(config or folder / FILE_NAME, must_exist=config is not None).read()
 
 

@@ -4,11 +4,12 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from eshet.clock import wall_now
+from eshet.program import printable
 from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import NodePath
 from eshet_rules.cli.damages import Damages
@@ -24,11 +25,15 @@ from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 if TYPE_CHECKING:
+    from eshet_rules.cli.cluster_client import ClusterClient
     from eshet_rules.cli.runner_client import Runner
     from eshet_rules.why.answer import Facts
     from eshet_rules.why.sources import Records
 
 __all__ = ["why"]
+
+_MOST_ASKED: Final = 20
+"""Maximum number of paths of which all runners of a cluster are asked."""
 
 
 @click.command(cls=Command)
@@ -67,10 +72,13 @@ def why(
     runner, and with --at, only the trail is read. Damaged parts of it that were met are reported on
     standard error; the exit code is then 3. It is 1 if nothing is known of the path.
 
+    Without --runner, all runners of a cluster are asked; of their trails, only the one here is
+    read.
+
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
     from eshet_rules.audit.query import ENDLESS, stamp_of
-    from eshet_rules.cli.runner_client import answer_of
+    from eshet_rules.cli.cluster_client import answer_of_all
     from eshet_rules.exceptions import RulesError
     from eshet_rules.why.answer import WhyAnswer
     from eshet_rules.why.explanation import explain
@@ -84,7 +92,13 @@ def why(
         facts = None
         damages = Damages()
         if at is None:
-            facts = answer_of(lambda running: _ask(running, path), server, runner, config)
+            facts = answer_of_all(
+                lambda running: _ask(running, path),
+                lambda cluster: _ask_cluster(cluster, path),
+                server,
+                runner,
+                config,
+            )
             if facts is None:
                 click.echo("eshet-rules: no runner answers; this is from its audit trail", err=True)
         try:
@@ -111,6 +125,28 @@ async def _ask(running: "Runner", path: str) -> "Facts":
     from eshet_rules.why.answer import facts_of
 
     return await facts_of(running.client, path, await running.call("why", path))
+
+
+async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
+    """Ask all runners for the path, and for those that have led to it."""
+    import asyncio
+
+    from eshet_rules.why.answer import facts_of
+    from eshet_rules.why.merging import merge_known, unexplained
+
+    async def ask(path: str) -> dict[str, Any]:
+        return await cluster.each(lambda running: running.call("why", path))
+
+    answers, asked = [await ask(path)], {path}
+    while paths := sorted(unexplained(answers) - asked)[: max(0, _MOST_ASKED - len(asked))]:
+        asked.update(paths)
+        answers += await asyncio.gather(*map(ask, paths))
+    if not answers[0]:
+        cluster.check()
+    for name, problem in sorted(cluster.problems.items()):
+        click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
+    whose = f"the cluster {cluster.name}"
+    return await facts_of(cluster.client, path, merge_known(answers[0], answers[1:]), whose)
 
 
 def _trail(

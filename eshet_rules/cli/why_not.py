@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eshet.clock import wall_now
+from eshet.program import printable
 from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import NodePath
 from eshet_rules.cli.damages import Damages
@@ -24,6 +26,7 @@ from eshet_rules.cli.options import (
 from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 if TYPE_CHECKING:
+    from eshet_rules.cli.cluster_client import ClusterClient
     from eshet_rules.cli.runner_client import Runner
     from eshet_rules.why_not.answer import WhyNotAnswer
     from eshet_rules.why_not.earlier import Earlier
@@ -85,12 +88,13 @@ def why_not(
     """Tell what would have to change for a path to have another value.
 
     The running rules are asked what holds the value where it is: which inputs, which times, and
-    what else is in the way. Asking changes nothing.
+    what else is in the way. Asking changes nothing. Without --runner, the rules of all runners of a
+    cluster are asked.
 
     The exit code is 1 if nothing is known of the path, and 3 if a part of the audit trail that was
     read is damaged.
     """
-    from eshet_rules.cli.runner_client import ask
+    from eshet_rules.cli.cluster_client import ClusterClient, ask_all
 
     if len(wanted) > 1:
         raise click.UsageError("pass --is once: a path has one value")
@@ -99,7 +103,10 @@ def why_not(
     async def request(running: "Runner") -> None:
         found.append(await _ask(running, path, list(wanted), depth))
 
-    ask(request, server, runner, config)
+    async def cluster_request(cluster: ClusterClient) -> None:
+        found.append(await _ask_cluster(cluster, path, list(wanted), depth))
+
+    ask_all(request, cluster_request, server, runner, config)
     [answer] = found
     with exit_on_errors():
         damages = Damages()
@@ -124,6 +131,33 @@ async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> "
         return frozenset(path for each in rules for path in (*each["reads"], *each["writes"]))
 
     return await ask_why_not(running.client, path, wanted, answer, used)
+
+
+async def _ask_cluster(
+    cluster: "ClusterClient", path: str, wanted: list[Any], depth: int
+) -> "WhyNotAnswer":
+    from eshet_rules.why_not.answer import ask_why_not
+    from eshet_rules.why_not.merging import merge_answers
+
+    rules = [rule for each in (await cluster.reports()).values() for rule in each.rules]
+
+    async def answer(wanted: list[Any]) -> dict[str, Any]:
+        found = await cluster.each(lambda running: running.call("why_not", path, wanted, depth))
+        if not found:
+            cluster.check()
+        return merge_answers(found)
+
+    async def used() -> frozenset[str]:
+        return frozenset(path for each in rules for path in (*each["reads"], *each["writes"]))
+
+    answered = await ask_why_not(cluster.client, path, wanted, answer, used)
+    for name, problem in sorted(cluster.problems.items()):
+        click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
+    writers: dict[str, list[str]] = {}
+    for rule in rules:
+        for each in rule["writes"]:
+            writers.setdefault(each, []).append(f"{rule['rule']} at {rule['runner']}")
+    return replace(answered, writers=writers, whose=f"the cluster {cluster.name}")
 
 
 def _earlier(

@@ -1,16 +1,20 @@
 """Runners that share modules: each module runs on one of them, and moves when that one ends.
 
-cluster       composes everything: what a runner is to run, from the first to the last moment
-leases        takes the leases of modules, and gives them up
-lease         the lease of a module that this runner holds
-presence      keeps the presence of this runner, on which its leases depend
-probe         finds out whether another runner is gone
-checkpoints   the snapshots of modules, which move with them
-balancing     decides which leases to take, and which to give up
-comparison    warns of runners with different rules
-roster        the runners of the cluster, and who holds which lease
-entries       the entries in NATS by which runners agree
-assignment    ranks the runners for each module
+cluster          composes everything: what a runner is to run, from the first to the last moment
+trail_publisher  stores the records of this runner in NATS
+trail_reader     reads the records of all runners from there
+shared_trail     how they are stored
+leases           takes the leases of modules, and gives them up
+lease            the lease of a module that this runner holds
+presence         keeps the presence of this runner, on which its leases depend
+probe            finds out whether another runner is gone
+checkpoints      the snapshots of modules, which move with them
+balancing        decides which leases to take, and which to give up
+comparison       warns of runners with different rules
+summary          what a runner tells of itself and its cluster
+roster           the runners of the cluster, and who holds which lease
+entries          the entries in NATS by which runners agree
+assignment       ranks the runners for each module
 
-Only a runner with `--cluster` imports this package, and with it `eshet.nats`.
+Only a runner with `--cluster` and `audit --cluster` import this package, and with it `eshet.nats`.
 """

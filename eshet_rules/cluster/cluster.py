@@ -10,7 +10,8 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -38,12 +39,17 @@ from eshet_rules.cluster.entries import (
     PresenceEntry,
     modules_key,
     pack_modules,
+    role_of,
+    trail_subject,
 )
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases, WhyGiven
 from eshet_rules.cluster.presence import Presence, end_presence
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
+from eshet_rules.cluster.shared_trail import trail_stream
+from eshet_rules.cluster.summary import summarize
+from eshet_rules.cluster.trail_publisher import TrailPublisher
 from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.checkpoint import encode_module
@@ -51,6 +57,7 @@ from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.snapshot import ModuleSnapshot
 from eshet_rules.supervision.guard.rule_loop import RuleLoop
+from eshet_rules.threads import Threads
 
 __all__ = ["Cluster"]
 
@@ -143,12 +150,42 @@ class Cluster:
         self._packed: Mapping[str, bytes] = {}
         self._others: set[str] = set()
         self._watches: list[Watch] = []
+        self._trail: TrailPublisher | None = None
+        self._has_joined = asyncio.Event()  # for the first time
         self._changed = asyncio.Event()  # something that may change what is to be done
         self._is_due = asyncio.Event()  # modules are to be loaded or unloaded
         self._may_reload = asyncio.Event()
         self._is_unannounced = asyncio.Event()
         self._is_unsaved = asyncio.Event()
         self._progressed = asyncio.Condition()
+
+    def token_of(self, module: str) -> int | None:
+        """Return the token of the lease of a module; None if this runner does not hold it."""
+        lease = self._leases.held.get(module)
+        return None if lease is None else lease.token
+
+    def share_trail(self, file: Path, threads: Threads) -> None:
+        """Store the records of this runner for all others, while `run_trail` runs.
+
+        Args:
+            file: the open file of its trail.
+            threads: read the files.
+        """
+        settings, server = self._settings, self.server
+        prefix = server.address.prefix
+        if not settings.trail_days:
+            return
+        self._trail = TrailPublisher(
+            server.connection,
+            trail_stream(
+                server.connection, prefix, days=settings.trail_days, size=settings.trail_bytes
+            ),
+            trail_subject(prefix, self.name, self.runner),
+            self.name,
+            file,
+            threads,
+            self._log,
+        )
 
     def attach(self, reloader: Reloader, local: Mapping[str, ModuleSnapshot]) -> None:
         """Let a reloader load and unload the modules.
@@ -204,6 +241,27 @@ class Cluster:
         except Exception as error:
             emit(self._log, ComponentFailed(component="cluster"), error=error)
 
+    def summary(self) -> dict[str, Any]:
+        """Return what this runner knows of its cluster, as plain data; see `summarize`."""
+        labels = self._settings.labels
+        return summarize(self._roster, self._presence.entry, labels, self._modules)
+
+    def is_elsewhere(self, rule: str) -> bool:
+        """Whether a full name of a rule may be that of a rule that another runner runs.
+
+        Args:
+            rule: the name; the rules of other runners are not known, only their modules.
+        """
+        parts = rule.split(".")
+        modules = (".".join(parts[:number]) for number in range(1, len(parts)))
+        return any(self._is_module_elsewhere(each) for each in modules)
+
+    def _is_module_elsewhere(self, module: str) -> bool:
+        if self._leases.runs(module):
+            return False
+        lease = self._roster.lease_of(role_of(self.name, module))
+        return module in self._sources or (lease is not None and self._roster.is_held(lease.lease))
+
     async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
         """Give all modules up, and take none until this is undone or the runner restarts.
 
@@ -235,6 +293,7 @@ class Cluster:
         was_present = bool(self._presence.number)
         try:
             async with asyncio.timeout(within):
+                await self._presence.drain()  # else others would give modules back
                 for module in self._leases.held:
                     to = self._roster.assignment.first_without(module, self.runner)
                     self._leases.begin_leaving(module, to or "", "stopping")
@@ -257,6 +316,17 @@ class Cluster:
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
+
+    async def run_trail(self) -> None:
+        """Store the records of this runner as long as it runs; see `share_trail`."""
+        if self._trail is not None:
+            await self._has_joined.wait()  # else another runner may have its name
+            await self._trail.run()
+
+    async def finish_trail(self) -> None:
+        """Store the last records of this runner."""
+        if self._trail is not None and self._has_joined.is_set():
+            await self._trail.finish()
 
     async def run(self) -> None:
         """Take part in the cluster, forever."""
@@ -346,6 +416,7 @@ class Cluster:
             except NatsError:
                 await asyncio.sleep(_RETRY)
                 continue
+            self._has_joined.set()
             self._others = self._present_others()
             joined = ClusterJoined(
                 cluster=self.name,

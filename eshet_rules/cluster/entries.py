@@ -35,6 +35,8 @@ __all__ = [
     "probe_subject",
     "role_of",
     "runner_key",
+    "runner_of_trail",
+    "trail_subject",
     "unpack",
     "unpack_modules",
 ]
@@ -190,6 +192,22 @@ def probe_subject(prefix: str, cluster: str, presence: int) -> str:
         presence: the number of its presence.
     """
     return f"{prefix}.runner.{cluster}.{presence}"
+
+
+def trail_subject(prefix: str, cluster: str, runner: str) -> str:
+    """Return the subject of the records of a runner.
+
+    Args:
+        prefix: the name of the tree.
+        cluster: the name of the cluster.
+        runner: the name of the runner.
+    """
+    return f"{prefix}.trail.{cluster}.{_escaped(runner)}"
+
+
+def runner_of_trail(subject: str) -> str:
+    """Return the name of the runner of a subject of records."""
+    return _unescaped(subject.rpartition(".")[2])
 
 
 def runner_key(cluster: str, key: str) -> RunnerKey | None:

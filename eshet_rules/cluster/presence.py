@@ -22,7 +22,7 @@ MARGIN: Final = 2.0
 Others end it no earlier than its time to live after they have received its last sign of life. The
 runner counts from before it has sent that, so the clocks may differ by this much in that time."""
 
-_RENEWALS: Final = 4
+_RENEWALS: Final = 6
 """Number of signs of life in a time to live."""
 
 _RETRY: Final = 0.5
@@ -128,6 +128,12 @@ class Presence:
             except TimeoutError:
                 pass
             self._is_due.clear()
+            await self._renew()
+
+    async def drain(self) -> None:
+        """Tell the others that this runner is to run no modules, as it is about to leave."""
+        if self.number:
+            self._entry = msgspec.structs.replace(self._entry, is_draining=True)
             await self._renew()
 
     async def leave(self) -> None:

@@ -2,12 +2,15 @@
 
 import dataclasses
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from eshet.address import Address
 from eshet.bridges.settings import BridgeSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.nats.address import NatsAddress
@@ -230,6 +233,19 @@ class WebSettings:
     tls_client_ca: Path | None = setting(PATH, None)
     insecure: bool = setting(FLAG, False)
 
+    @property
+    def public_url(self) -> str | None:
+        """Where browsers on other machines find the page; None if they can't."""
+        served = Address.parse(self.address, lowest_port=0)
+        host, ip = served.host, _ip_in(served.host)
+        if not served.port or host == "localhost" or (ip is not None and ip.is_loopback):
+            return None
+        if ip is not None and ip.is_unspecified:
+            host = socket.gethostname()
+        name = self.hosts[0] if self.hosts else str(Address(host, served.port))
+        scheme = "http" if self.tls_cert is None else "https"
+        return f"{scheme}://{name if ':' in name else f'{name}:{served.port}'}/"
+
 
 @dataclass(frozen=True)
 class ClusterSettings:
@@ -243,6 +259,8 @@ class ClusterSettings:
         labels: properties of this runner, for `where`.
         weight: its share of the modules, relative to that of other runners.
         ttl: seconds after which others take the modules of a runner that gives no sign of life.
+        trail_days: for how many days the records of all runners are kept in NATS; 0 to share none.
+        trail_bytes: maximum size of these records; beyond it the oldest are deleted.
         where: conditions on runners, by globs of the modules that only such a runner may run, in
             the order of the file. If several globs match a module, the last one counts.
     """
@@ -254,12 +272,21 @@ class ClusterSettings:
     labels: tuple[str, ...] = setting(TEXTS, ())
     weight: float = setting(number("", 0.01, 100), 1.0)
     ttl: float = setting(number("seconds", 10, 15), 12.0)
+    trail_days: float = setting(number("days", 0, 3650), 7.0)
+    trail_bytes: int = setting(whole_number("bytes", 1 << 20), 1 << 30)
     where: tuple[tuple[str, Where], ...] = ()
 
     def where_of(self, module: str) -> Where | None:
         """Return the condition on runners that may run a module; None if any of them may."""
         conditions = [where for glob, where in self.where if fnmatchcase(module, glob)]
         return conditions[-1] if conditions else None
+
+
+def _ip_in(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def is_meant(rule: str, name: str) -> bool:

@@ -226,6 +226,9 @@ class Control:
     async def enable(self, *names: str) -> list[str]:
         """Enable rules, permanently and with precedence over the configuration.
 
+        In a cluster, a full name may be that of a rule that another runner runs: it is enabled for
+        the time when this one runs it.
+
         Returns:
             The full names of the rules.
 
@@ -240,7 +243,7 @@ class Control:
         return await self._switch(names, on=False)
 
     async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
-        rules = sorted(self._find(names))
+        rules = sorted(self._find(names, elsewhere=True))
         emit(self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules))
         if on and self._guard is not None:
             self._guard.release(rules)
@@ -299,16 +302,26 @@ class Control:
 
         return of
 
-    def _find(self, names: Iterable[str]) -> set[str]:
-        """Return the full names of the rules that the names match."""
+    def _find(self, names: Iterable[str], *, elsewhere: bool = False) -> set[str]:
+        """Return the full names of the rules that the names match.
+
+        Args:
+            names: the names.
+            elsewhere: whether they may be full names of rules that other runners run.
+        """
         found: set[str] = set()
         for name in names:
             rules = {rule for rule in self._all() if is_meant(rule, name)}
+            if not rules and elsewhere and self._is_elsewhere(name):
+                rules = {name}
             if not rules:
                 known = [*self._reloader.rules, *self._all()]
                 raise UnknownName(name, difflib.get_close_matches(name, known, 3))
             found |= rules
         return found
+
+    def _is_elsewhere(self, name: str) -> bool:
+        return self._cluster is not None and self._cluster.is_elsewhere(name)
 
     def _all(self) -> set[str]:
         return set(chain.from_iterable(self._reloader.rules.values()))

@@ -12,6 +12,7 @@
     /eshet_rules/NAME/why                 an action: what the runner knows of a path
     /eshet_rules/NAME/why_not             an action: what would change the value of a path
     /eshet_rules/NAME/inside              an action: the graph of the inside of a rule
+    /eshet_rules/NAME/cluster             an action: what a runner of a cluster knows of it
 
 In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
 rule contains its full name.
@@ -215,13 +216,13 @@ class Publisher:
         with self._scope.active():
             await self._client.state_register(f"{self._base}/runner")
             actions: dict[str, Callable[..., Any]] = {
-                "list": self._list,
                 **{name: self._answering(getattr(self._control, name)) for name in ACTIONS},
                 "rollback": self._roll_back,
                 "release": self._release,
                 "drain": self._drain,
                 "drives": self._drives,
                 **self._answers,
+                "list": self._list,  # the last one: commands look for runners with this action
             }
             for name, do in actions.items():
                 await self._client.action_register(f"{self._base}/{name}", _checking(name, do))

@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -132,6 +132,9 @@ class Runner:
         self._cluster = cluster
         if cluster is not None:
             cluster.attach(self._reloader, inherited)
+            if recorder is not None and recorder.trail is not None:
+                recorder.token_of = cluster.token_of
+                cluster.share_trail(recorder.trail.file, OneThread(self._threads))
         self._store = None if place is None else VersionStore(place / "versions")
         self._version_writer = (
             None if self._store is None else VersionWriter(self._store, log, self._threads)
@@ -224,8 +227,10 @@ class Runner:
             await asyncio.wait([self._running_bridges])
         self._systemd.close()
         self._watching.close()
-        self._threads.close()
         emit(self._log, RunnerStopped())
+        if self._cluster is not None:
+            await attempt("shared trail", self._cluster.finish_trail, self._log)
+        self._threads.close()
 
     def write_again(self) -> None:
         """Write the files of the state folder again after it was deleted."""
@@ -283,6 +288,7 @@ class Runner:
                         components["configuration"] = lambda: self._follow(file)
                     if self._cluster is not None:
                         components["cluster"] = self._cluster.run
+                        components["shared trail"] = self._cluster.run_trail
                     if self._page is not None:
                         components["page"] = functools.partial(self._serve, self._page)
                     for name, run in components.items():
@@ -314,6 +320,7 @@ class Runner:
             redaction,
             OneThread(self._threads),
             self._log,
+            None if self._cluster is None else self._summary,
         )
 
     async def _follow_folder(
@@ -482,17 +489,30 @@ class Runner:
             self._folder,
             None if self._recorder is None else self._recorder.redaction,
             self._bridges.reports,
-            {
-                "why": self._explaining.why,
-                "why_not": self._answering.why_not,
-                "inside": self._explaining.inside,
-            },
+            self._answers(),
             self._path_warnings.look_at_writers,
         )
         try:
             yield publisher
         finally:
             await publisher.close()
+
+    def _answers(self) -> dict[str, Callable[..., Any]]:
+        """Return the actions that only answer, by name."""
+        answers: dict[str, Callable[..., Any]] = {
+            "why": self._explaining.why,
+            "why_not": self._answering.why_not,
+            "inside": self._explaining.inside,
+        }
+        if self._cluster is not None:
+            answers["cluster"] = self._summary
+        return answers
+
+    def _summary(self) -> dict[str, Any]:
+        """Return what this runner knows of its cluster, and the address of its page."""
+        page = None if self._page is None else self._configuration.web.public_url
+        known = {} if self._cluster is None else self._cluster.summary()
+        return {**known, "page": page}
 
     def _status(self) -> str:
         """Return the numbers of rules by state, in a line."""

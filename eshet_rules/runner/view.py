@@ -1,6 +1,6 @@
 """What a page in the process of a runner shows of it, and does with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,8 @@ class RunnerView:
         redaction: removes secrets.
         threads: for slow work.
         log: for messages.
+        cluster: returns what the runner knows of its cluster, see
+            `eshet_rules.cluster.summary.summarize`; None if it is in no cluster.
     """
 
     name: str
@@ -63,6 +65,7 @@ class RunnerView:
     redaction: Redaction
     threads: Threads
     log: FilteringBoundLogger
+    cluster: Callable[[], Mapping[str, Any]] | None = None
 
 
 class Page(Protocol):

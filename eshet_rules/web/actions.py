@@ -12,6 +12,7 @@ from eshet.text import safe_str
 from eshet_rules.audit.records import PageActed, emit
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.runner.view import RunnerView
+from eshet_rules.web.other_runners import OtherRunners
 from eshet_rules.web.plain import seen
 
 __all__ = ["COMMANDS", "Actions"]
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 _ANSWER_WITHIN: Final = 60.0
 """How long the owner of a node may take to answer, in seconds."""
+
+_SWITCHES: Final = ("enable", "disable")
 
 COMMANDS: Final = ("enable", "disable", "restart", "reload")
 """What can be done with a rule, and with a module."""
@@ -30,10 +33,12 @@ class Actions:
 
     Args:
         view: the runner.
+        others: the other runners of its cluster, where rules are enabled and disabled as well.
     """
 
-    def __init__(self, view: RunnerView) -> None:
+    def __init__(self, view: RunnerView, others: OtherRunners) -> None:
         self._view = view
+        self._others = others
         self._running: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
@@ -52,11 +57,19 @@ class Actions:
             by: the name of the token.
 
         Raises:
+            ClusterIncomplete: other runners have not enabled or disabled the rules; this one has.
             RulesError: see `Control`.
         """
-        do: Callable[..., Awaitable[list[str]]] = getattr(self._view.control, name)
-        done = await self._recorded(name, ", ".join(names) or "all", by, do(*names))
+        doing = self._commanded(name, names)
+        done = await self._recorded(name, ", ".join(names) or "all", by, doing)
         return {"done": done}
+
+    async def _commanded(self, name: str, names: Sequence[str]) -> list[str]:
+        do: Callable[..., Awaitable[list[str]]] = getattr(self._view.control, name)
+        done = await do(*names)
+        if name in _SWITCHES:
+            await self._others.switch(name, done)
+        return done
 
     async def set(self, path: str, value: Any, by: str) -> dict[str, Any]:
         """Set a state or property.

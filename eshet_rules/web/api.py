@@ -16,6 +16,7 @@ from eshet_rules.web.endpoints import ROOT, Arguments, Endpoint, Parameter, answ
 from eshet_rules.web.explanations import Explanations
 from eshet_rules.web.history import History
 from eshet_rules.web.neighbours import around, limited, plain
+from eshet_rules.web.other_runners import OtherRunners
 from eshet_rules.web.overview import Overview
 from eshet_rules.web.paths import Paths
 from eshet_rules.web.rules import Rules
@@ -60,7 +61,8 @@ class Api:
         self.tree: Final = Tree(view.client)
         self.trail: Final = Trail(view)
         self.rules: Final = Rules(view, self.tree, self.trail)
-        self._actions = Actions(view)
+        self._others = OtherRunners(view)
+        self._actions = Actions(view, self._others)
         self._devices = Devices(view)
         self._explanations = Explanations(view)
         self._history = History(view)
@@ -92,6 +94,17 @@ class Api:
                 "The state of the house, its problems first",
                 lambda _: self._overview.now(),
                 schema.OverviewAnswer,
+            ),
+            Endpoint(
+                "GET",
+                "/cluster",
+                "The runners of the cluster, and the rules of the others",
+                lambda given: self._others.now(given.glob("search"), given.text("state")),
+                schema.ClusterAnswer,
+                (
+                    Parameter("search", "a part of a name or path"),
+                    Parameter("state", "the state of the rules, such as `failed`"),
+                ),
             ),
             Endpoint(
                 "GET",

@@ -213,10 +213,12 @@ class Overview:
 
 
 def _server_text(server: object) -> str:
-    """Return the address of a server, which may run in this process."""
+    """Return the address of a server, which may run in this process; of a shared tree, its own."""
     addresses = getattr(server, "addresses", None)
     if addresses is None:
         return str(server)
+    if (tree := getattr(server, "address", None)) is not None:
+        return str(tree)
     return ", ".join(str(Address(*each)) for each in addresses) or "in this process"
 
 

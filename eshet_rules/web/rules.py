@@ -2,7 +2,7 @@
 
 import asyncio
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from eshet_rules.web.plain import LONGEST_VALUE, seen, stamp_at
 from eshet_rules.web.trail import Trail
 from eshet_rules.web.tree import Tree
 
-__all__ = ["MOST", "Rules"]
+__all__ = ["MOST", "Rules", "is_meant"]
 
 MOST: Final = 500
 """Maximum number of rows in an answer."""
@@ -59,7 +59,8 @@ class Rules:
         found = [
             report
             for report in self._view.reloader.reports()
-            if (not state or report.status.state == state) and _is_meant(report, search)
+            if (not state or report.status.state == state)
+            and is_meant(report.rule, (*report.reads, *report.writes), search)
         ]
         page = [report for report in found if report.rule > after]
         last_runs = _last_runs(page[:limit], self._last)
@@ -182,12 +183,19 @@ class Rules:
         }
 
 
-def _is_meant(report: RuleReport, search: str) -> bool:
+def is_meant(rule: str, paths: Sequence[str], search: str) -> bool:
+    """Whether somebody who searches means a rule.
+
+    Args:
+        rule: its full name.
+        paths: those that it reads and writes.
+        search: a part of a name or path, or a glob of a name; empty for all rules.
+    """
     if not search:
         return True
     wanted = search.lower()
-    texts = (report.rule, *report.reads, *report.writes)
-    return any(wanted in each.lower() for each in texts) or fnmatchcase(report.rule, search)
+    texts = (rule, *paths)
+    return any(wanted in each.lower() for each in texts) or fnmatchcase(rule, search)
 
 
 def _last_runs(reports: list[RuleReport], last: LastRecords) -> dict[str, str]:

@@ -298,6 +298,44 @@ class DiffAnswer(Answer):
     truncated: bool
 
 
+class ClusterRunner(Answer):
+    """A runner of the cluster; `is_this`: the one that answers; `page`: the URL of its page."""
+
+    name: str
+    answers: bool
+    is_this: bool
+    host: str | None
+    labels: list[str]
+    weight: float | None
+    draining: bool
+    modules: int
+    page: str | None
+
+
+class RemoteRule(Answer):
+    """A rule of another runner."""
+
+    rule: str
+    module: str
+    state: str
+    since: str
+    version: str
+    strategy: str
+    restarts: int
+    errors: int
+    runner: str
+
+
+class ClusterAnswer(Answer):
+    """The cluster; `cluster` is its name, null for a runner that is in none."""
+
+    cluster: str | None
+    runners: list[ClusterRunner]
+    without_runner: list[str]
+    rules: list[RemoteRule]
+    more: int
+
+
 class DoneAnswer(Answer):
     """What a command was carried out on."""
 

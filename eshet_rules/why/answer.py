@@ -25,29 +25,35 @@ class Facts:
     """What a running runner and its server know of a path.
 
     Args:
-        known: see `eshet_rules.runner.explaining.Explaining.why`.
+        known: see `eshet_rules.runner.explaining.Explaining.why`, and for several runners
+            `eshet_rules.why.merging.merge_known`.
         values: a list with the present value of the path; empty if it has none.
         owner: the id of the client that provides the path; None if none does.
         paths: all paths of the server.
+        whose: whose rules are known.
     """
 
-    known: dict[str, Any]
+    known: Mapping[str, Any]
     values: list[object]
     owner: object
     paths: list[str]
+    whose: str = "this runner"
 
     def is_known(self, path: str) -> bool:
         """Whether a rule uses the path, or it exists at the server."""
         return path in self.paths or bool(self.known["writers"] or self.known["readers"])
 
 
-async def facts_of(client: Client, path: str, known: dict[str, Any]) -> Facts:
+async def facts_of(
+    client: Client, path: str, known: Mapping[str, Any], whose: str = "this runner"
+) -> Facts:
     """Return the facts about a path.
 
     Args:
         client: of the server.
         path: the path.
         known: what the runner knows; see `Facts`.
+        whose: see `Facts`.
     """
     owners: dict[str, Any] = {}
     with contextlib.suppress(EshetError):  # a server of another kind
@@ -56,7 +62,7 @@ async def facts_of(client: Client, path: str, known: dict[str, Any]) -> Facts:
     with contextlib.suppress(EshetError):  # it is no state and no property
         if not known["is_secret"]:
             values.append(await client.get(path))
-    return Facts(known, values, owners.get(path), list(owners))
+    return Facts(known, values, owners.get(path), list(owners), whose)
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,16 @@ class WhyAnswer:
         for value in facts.values:
             if _is_other(value, self.explanation):
                 text = _text(value)
-                yield f"{self.path} is {text} now, which no rule of this runner has set. Before:"
+                yield (
+                    f"{self.path} is {text} now, which no rule of {facts.whose} has set. Before:"
+                )
         if self.explanation.record is None:
             yield from self._unrecorded(facts)
         else:
             places = facts.known["places"]
-            wording = Wording(now, place_of=lambda output: _place(places, output))
+            wording = Wording(
+                now, place_of=lambda output: _place(places, output), whose=facts.whose
+            )
             yield from wording.lines(self.explanation)
         if drive := facts.known["drive"]:
             yield from drive_lines(drive, now, None)
@@ -126,7 +136,7 @@ class WhyAnswer:
                 f"`eshet-rules why-not {self.path}` says why"
             )
         elif not facts.known["readers"]:
-            yield f"{self.path}: no rule of this runner has read or written it"
+            yield f"{self.path}: no rule of {facts.whose} has read or written it"
 
     def _about(self, facts: Facts) -> Iterator[str]:
         """Iterate over lines about the path itself."""
@@ -134,8 +144,8 @@ class WhyAnswer:
         for verb, rules in (("written", known["writers"]), ("read", known["readers"])):
             if rules:
                 yield f"{verb} by {', '.join(map(_rule, rules))}"
-        for name, state, reason in known["stopped"]:
-            yield f"{name} is {state} now{f': {reason}' if reason else ''}"
+        for name, state, reason, *runner in known["stopped"]:
+            yield f"{_at(name, runner)} is {state} now{f': {reason}' if reason else ''}"
         if facts.owner is not None:
             owner = "the server" if facts.owner == ["meta"] else facts.owner
             yield f"provided by {owner}"
@@ -169,7 +179,13 @@ def _text(value: object) -> str:
 
 
 def _rule(rule: list[str]) -> str:
-    name, state, reason = rule
+    name, state, reason, *runner = rule
+    name = _at(name, runner)
     if state == "running":
         return name
     return f"{name} ({state}: {reason})" if reason else f"{name} ({state})"
+
+
+def _at(name: str, runner: list[str]) -> str:
+    """Return the name of a rule, with that of its runner if it is given."""
+    return " at ".join([name, *runner])

@@ -10,9 +10,9 @@ from eshet import codec
 from eshet.text import safe_repr
 from eshet_rules.audit.last_records import LastRecords
 from eshet_rules.audit.lines import encode_json
-from eshet_rules.why.sources import RecentRecords, Records
+from eshet_rules.why.sources import RecentRecords, Record, Records
 
-__all__ = ["recall", "recent_records"]
+__all__ = ["inputs_of", "recall", "recent_records"]
 
 _PAGE: Final = 48_000
 """Maximum size of the records in one message, in bytes."""
@@ -41,14 +41,18 @@ def recall(last: LastRecords, path: str) -> dict[str, Any]:
                 size += len(codec.pack(record))
         if each in last.skipped:
             found["skipped"][each] = dict(last.skipped[each])
-        output = found["outputs"].get(each, {})
-        names = [*(output.get("inputs") or ()), *(output.get("unknown_inputs") or ())]
-        names.append((output.get("after_input") or "").partition(" ")[2])
-        for name in names:
-            if name.startswith("/") and name not in known:
+        for name in inputs_of(found["outputs"].get(each, {})):
+            if name not in known:
                 known.add(name)
                 following.append(name)
     return found
+
+
+def inputs_of(output: Record) -> list[str]:
+    """Return the paths from whose values the value of an output came, and that which led to it."""
+    names = [*(output.get("inputs") or ()), *(output.get("unknown_inputs") or ())]
+    names.append((output.get("after_input") or "").partition(" ")[2])
+    return [name for name in names if name.startswith("/")]
 
 
 def recent_records(recalled: Mapping[str, Any], earlier: Records) -> RecentRecords:

@@ -50,6 +50,7 @@ class Wording:
         zone: of the times; None for the local one.
         place_of: returns the line of a rule that makes an output, such as `hall.py:14`; empty if it
             is not known.
+        whose: whose rules are known, such as `this runner`.
     """
 
     def __init__(
@@ -57,16 +58,18 @@ class Wording:
         now: datetime,
         zone: tzinfo | None = None,
         place_of: Callable[[Record], str] = lambda output: "",
+        whose: str = "this runner",
     ) -> None:
         self._now = now
         self._zone = zone
         self._place_of = place_of
+        self._whose = whose
 
     def lines(self, explanation: Explanation) -> Iterator[str]:
         """Iterate over the lines of an explanation."""
         record = explanation.record
         if record is None:
-            yield f"{explanation.path}: no rule of this runner has read or written it"
+            yield f"{explanation.path}: no rule of {self._whose} has read or written it"
             return
         yield self._headline(explanation.path, {**record, "time": explanation.since})
         yield from _indented(self._details(explanation))
@@ -87,7 +90,7 @@ class Wording:
     def _details(self, explanation: Explanation, *, is_nested: bool = False) -> Iterator[str]:
         output = explanation.output
         if output is None or explanation.is_from_outside:
-            yield "from outside: no rule of this runner has done this"
+            yield f"from outside: no rule of {self._whose} has done this"
             if output is not None and output["event"] != "output.emitted":
                 did, value, at = _DID[output["event"]], _value(output), self._since(output)
                 yield f"the last rule was {_who(output)}: {did} {value} at {at}"
@@ -115,7 +118,8 @@ class Wording:
         version = output.get("version")
         where = ", ".join(filter(None, [place, version and f"version {version}"]))
         attempt = output.get("attempt", 1)
-        who = f"{_who(output)} ({where})" if where else _who(output)
+        runner = f" at {output['runner']}" if "runner" in output else ""
+        who = f"{_who(output)}{runner} ({where})" if where else f"{_who(output)}{runner}"
         how = f", attempt {attempt}" if attempt > 1 else ""
         outcome = "" if output["outcome"] == "done" else f", {output['outcome']}"
         return f"{_DONE[output['event']]} {who}{how}{outcome}"

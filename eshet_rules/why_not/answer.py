@@ -1,8 +1,8 @@
 """What is known of a path, as an answer to `why-not`: the conditions, and facts about it now."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,12 +26,17 @@ class WhyNotAnswer:
         owners: the ids of the clients that provide paths, by path; empty if the server can't list
             them.
         used: the paths that rules use, where no rule uses this one.
+        writers: the rules of a cluster that write each path, with their runners; empty for one
+            runner.
+        whose: whose rules are known.
     """
 
     answer: dict[str, Any]
     values: list[object]
     owners: Mapping[str, object]
     used: frozenset[str]
+    writers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    whose: str = "this runner"
 
     @property
     def path(self) -> str:
@@ -64,7 +69,8 @@ class WhyNotAnswer:
             earlier: see `plain`.
             now: the present.
         """
-        yield from Wording(now, absence=self._absence).lines(self.answer, self.values)
+        wording = Wording(now, absence=self._absence, elsewhere=self._elsewhere, whose=self.whose)
+        yield from wording.lines(self.answer, self.values)
         if earlier is not None:
             yield from earlier.lines(now)
         yield from self._about()
@@ -77,6 +83,10 @@ class WhyNotAnswer:
         near = [each for each in provided if is_misspelt(path, each)]
         advice = f"; did you mean {' or '.join(near)}?" if near else ""
         return f"nothing provides this path{advice}"
+
+    def _elsewhere(self, path: str) -> str:
+        writers = self.writers.get(path)
+        return f"written by {', '.join(writers)}: `eshet-rules why-not {path}`" if writers else ""
 
     def _about(self) -> Iterator[str]:
         """Iterate over lines about the path itself."""

@@ -39,6 +39,8 @@ class Wording:
         now: the present.
         zone: of the times; None for the local one.
         absence: returns that nothing provides a path; empty if something does, or it is not known.
+        elsewhere: returns which rules of other runners write a path; empty if none does.
+        whose: whose rules are known, such as `this runner`.
     """
 
     def __init__(
@@ -46,10 +48,14 @@ class Wording:
         now: datetime,
         zone: tzinfo | None = None,
         absence: Callable[[str], str] = lambda path: "",
+        elsewhere: Callable[[str], str] = lambda path: "",
+        whose: str = "this runner",
     ) -> None:
         self._now = now
         self._zone = zone
         self._absence = absence
+        self._elsewhere = elsewhere
+        self._whose = whose
 
     def lines(self, answer: Plain, present: Sequence[object] = ()) -> Iterator[str]:
         """Iterate over the lines of an answer.
@@ -80,7 +86,7 @@ class Wording:
             yield f"the module {module} names it and is not loaded: {problem}"
         writers = (answer["rules"], answer["others"], answer["stopped"], answer["broken"])
         if not any(writers):
-            yield f"no rule of this runner writes {answer['path']}"
+            yield f"no rule of {self._whose} writes {answer['path']}"
         if answer["readers"]:
             yield f"read by {', '.join(map(_rule, answer['readers']))}"
 
@@ -89,7 +95,8 @@ class Wording:
     ) -> Iterator[str]:
         place = f" ({rule['place']})" if rule["place"] else ""
         value = f"; its value is {rule['value']}" if rule["value"] else ""
-        yield f"{rule['rule']}{place} {_WRITES[rule['function']]}{value}"
+        runner = f" at {rule['runner']}" if "runner" in rule else ""
+        yield f"{rule['rule']}{runner}{place} {_WRITES[rule['function']]}{value}"
         yield from _indented(self._answer(rule, path, present, wanted))
 
     def _answer(
@@ -126,9 +133,9 @@ class Wording:
                 )
 
     def _stopped(self, rules: Sequence[Sequence[str]]) -> Iterator[str]:
-        for name, state, why, at in rules:
+        for name, state, why, at, *runner in rules:
             again = f", next attempt {self._moment(at)}" if at else ""
-            yield f"{name} is {state}{f': {why}' if why else ''}{again}"
+            yield f"{' at '.join([name, *runner])} is {state}{f': {why}' if why else ''}{again}"
 
     # --- conditions -----------------------------------------------------------------------------
 
@@ -204,7 +211,8 @@ class Wording:
             known = "" if needs in _ANYTHING else f" to {needs}"
             return f"{name} {value}, has to change{known}{often}{self._since(condition)}"
         text = f"{name} {value}, needs {needs}{self._since(condition)}"
-        return "; ".join(filter(None, [text, self._absence(name)]))
+        writers = "" if condition.get("behind") else self._elsewhere(name)
+        return "; ".join(filter(None, [text, self._absence(name), writers]))
 
     def _last(self, condition: Plain) -> str:
         absence = self._absence(condition["name"])
@@ -257,7 +265,8 @@ def _indented(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _rule(rule: Sequence[str]) -> str:
-    name, state, why = rule
+    name, state, why, *runner = rule
+    name = " at ".join([name, *runner])
     if state == "running":
         return name
     return f"{name} ({state}: {why})" if why else f"{name} ({state})"

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
-from eshet import Disconnected, Unknown
+from eshet import Disconnected, ErrorValue, Unknown
 from eshet.cli import main as eshet
 from eshet.sync_client import SyncClient
 from eshet_rules.cli import main as rules
@@ -173,6 +173,71 @@ def test_a_value_beyond_a_message_of_eshet_is_carried(url):
         assert command("eshet", "get", "/long", server=url).stdout == f'"{long}"\n'
 
 
+# --- eshet bridge nats ----------------------------------------------------------------------------
+
+
+def test_a_bridge_joins_a_server_and_a_tree_and_shows_no_password(url, tmp_path):
+    log = tmp_path / "log"
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as server, log.open("w") as stderr:
+        address = address_of(server)
+        options = ("--except", "/secret", "--name", "flat")
+        with (
+            SyncClient(server=address) as house,
+            SyncClient(server=url) as flat,
+            running("eshet", "bridge", "nats", url, *options, server=address, stderr=stderr) as it,
+        ):
+            house.state_register("/hall/light").changed(1)
+            house.state_register("/secret/code").changed(1234)
+            flat.action_register("/add", lambda one, two: one + two)
+            lights = flat.state_observe_queue("/hall/light")
+            while lights.get(timeout=20) != 1:
+                pass
+            while "/add" not in {path for path, *_ in house.action_call("/meta/tree")["nodes"]}:
+                assert it.poll() is None
+            assert house.action_call("/add", 1, 2) == 3
+            assert house.get("/nats/flat/online") is True
+            with pytest.raises(ErrorValue, match="path_not_found"):
+                flat.get("/secret/code")
+            it.send_signal(signal.SIGTERM)
+            assert it.wait(20) == 0
+            while lights.get(timeout=20) is not Unknown:
+                pass
+    assert f"connected to {shown(url)}" in log.read_text()
+    assert log.read_text().endswith("stopped\n")
+    assert PASSWORD not in log.read_text()
+
+
+def test_a_bridge_waits_for_both_sides_and_goes_on_after_an_outage_of_nats(tmp_path):
+    log = tmp_path / "log"
+    with nats_server(tmp_path / "nats") as nats, log.open("w") as stderr:
+        nats.kill()
+        tree = f"{nats.url}/home"
+        with running("eshet", "serve", "--listen", "127.0.0.1:0") as server:
+            address = address_of(server)
+            with (
+                SyncClient(server=address) as house,
+                running("eshet", "bridge", "nats", tree, server=address, stderr=stderr),
+            ):
+                house.state_register("/light").changed(1)
+                while "can't connect: Connection refused" not in log.read_text():
+                    pass
+                nats.start()
+                with SyncClient(server=tree) as flat:
+                    flat.state_register("/flat").changed(2)
+                    house_values = house.state_observe_queue("/flat")
+                    flat_values = flat.state_observe_queue("/light")
+                    for values, value in ((house_values, 2), (flat_values, 1)):
+                        while values.get(timeout=20) != value:
+                            pass
+                    nats.kill()
+                    for values in (house_values, flat_values):
+                        assert values.get(timeout=20) is Unknown
+                    nats.start()
+                    for values, value in ((house_values, 2), (flat_values, 1)):
+                        while values.get(timeout=20) != value:
+                            pass
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 NOWHERE = f"nats://house:{PASSWORD}@127.0.0.1:1/home"
@@ -228,6 +293,7 @@ def test_no_error_of_an_address_shows_its_password(wrong, folder):
     for program, arguments in (
         (eshet, ["--server", wrong, "ls"]),
         (eshet, ["serve", "--nats", wrong]),
+        (eshet, ["bridge", "nats", wrong]),
         (rules, ["list", "--server", wrong]),
         (rules, ["check", "--against", wrong]),
         (rules, ["run", "--once", str(folder.path)]),
@@ -291,9 +357,9 @@ def test_a_runner_waits_for_a_tree_that_is_out_of_reach_at_its_start(folder, tmp
     with nats_server(tmp_path / "nats") as nats:
         nats.kill()
         with runner(folder, f"{nats.url}/home", "--no-state") as house:
-            lost = house.wait_for("connection.lost")
-            assert lost["server"] == f"{nats.url}/home"
-            assert "Connection refused" in lost["reason"]
+            unreachable = house.wait_for("server.nats_unreachable")
+            assert unreachable["address"] == f"{nats.url}/home"
+            assert unreachable["error"] == "Connection refused"
             nats.start()
             house.wait_for("runner.started")
             assert command("eshet", "get", "/level", server=f"{nats.url}/home").stdout == "1\n"
@@ -343,6 +409,7 @@ NEEDED = "pip install 'eshet-rules[nats]'\n"
     [
         (["eshet", "--server", "nats://house", "ls"], "eshet: nats://house:4222/eshet needs"),
         (["eshet", "serve", "--nats", "nats://house"], "eshet: --nats needs"),
+        (["eshet", "bridge", "nats", "nats://h"], "eshet: nats://h:4222/eshet needs"),
         (["eshet-rules", "list", "--server", "nats://h"], "eshet-rules: nats://h:4222/eshet needs"),
         (["eshet-rules", "run", "--server", "nats://h"], "eshet-rules: nats://h:4222/eshet needs"),
     ],

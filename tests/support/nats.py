@@ -1,8 +1,8 @@
 """Real nats-servers with JetStream for tests, on ports of their own on this machine only.
 
 They run in real time, whatever the clock of the loop says: electing a leader takes some seconds,
-and while the loop advances quickly, a connection may time out before the kernel has made it. So where a
-test waits for them, `at_real_pace` lets the clock of the loop follow the real one.
+and while the loop advances quickly, a connection may time out before the kernel has made it. So
+where a test waits for them, `at_real_pace` lets the clock of the loop follow the real one.
 """
 
 import asyncio
@@ -75,6 +75,7 @@ class NatsServer:
         name: of the server.
         port: None for a free one.
         jetstream: whether it has JetStream.
+        has_logged: notified of each line of its log; for several servers, the same one.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class NatsServer:
         name: str = "nats",
         port: int | None = None,
         jetstream: bool = True,
+        has_logged: threading.Condition | None = None,
     ) -> None:
         self.name = name
         self.port = port or free_port()
@@ -106,7 +108,8 @@ class NatsServer:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._log: list[str] = []
-        self._has_logged = threading.Condition()
+        self._has_ended = False
+        self._has_logged = has_logged or threading.Condition()
 
     @property
     def url(self) -> str:
@@ -119,6 +122,7 @@ class NatsServer:
     def start(self) -> None:
         """Start it, and return when it accepts connections."""
         self._log.clear()
+        self._has_ended = False
         self._process = subprocess.Popen(  # noqa: S603
             self._command,
             stderr=subprocess.PIPE,
@@ -142,6 +146,10 @@ class NatsServer:
         """Stop its process: connections stay open, and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        # On Linux, where each thread stops in its own time.
+        threads = Path(f"/proc/{self._process.pid}/task")
+        while any(state_of(thread) != "T" for thread in threads.glob("*")):
+            pass
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""
@@ -152,35 +160,27 @@ class NatsServer:
         """Delete everything that it has stored; it must not run."""
         shutil.rmtree(self._store)
 
-    def wait_for(self, *texts: str) -> str:
-        """Return the first line of its log with one of these texts, as soon as there is one."""
-
-        def found() -> str:
-            lines = (line for line in self._log if any(text in line for text in texts))
-            return next(lines, "")
-
+    def wait_for(self, text: str) -> None:
+        """Return as soon as its log contains a text."""
         with self._has_logged:
-            if not self._has_logged.wait_for(
-                lambda: found() or not self._is_alive(), timeout=_PATIENCE
-            ):
-                pytest.fail(f"{self.name} does not log {texts}:\n{''.join(self._log)}")
-        if not found():
-            pytest.fail(f"{self.name} has ended:\n{''.join(self._log)}")
-        return found()
+            self._has_logged.wait_for(
+                lambda: self.has_logged(text) or self._has_ended, timeout=_PATIENCE
+            )
+        if not self.has_logged(text):
+            pytest.fail(f"{self.name} does not log {text!r}:\n{''.join(self._log)}")
 
-    def _is_alive(self) -> bool:
-        return self._reader is not None and self._reader.is_alive()
+    def has_logged(self, text: str) -> bool:
+        return any(text in line for line in self._log)
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(number)
             process.send_signal(signal.SIGCONT)
-            process.wait()
             assert self._reader is not None
             self._reader.join()
-            assert process.stderr is not None
-            process.stderr.close()
+            with process:
+                pass  # closes its pipe, and waits for it
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
@@ -188,6 +188,14 @@ class NatsServer:
             with self._has_logged:
                 self._log.append(line)
                 self._has_logged.notify_all()
+        with self._has_logged:
+            self._has_ended = True
+            self._has_logged.notify_all()
+
+
+def state_of(thread: Path) -> str:
+    """Return a letter for what a thread does, such as T for stopped."""
+    return (thread / "stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 class NatsCluster:
@@ -204,6 +212,7 @@ class NatsCluster:
         self, program: str, folder: Path, lines: Sequence[str] = (), *, advertises: bool = True
     ) -> None:
         options = "" if advertises else ", no_advertise: true"
+        self._has_logged = threading.Condition()
         routes = [free_port() for _ in range(3)]
         urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.servers = [
@@ -215,6 +224,7 @@ class NatsCluster:
                     *lines,
                 ],
                 name=f"nats{number}",
+                has_logged=self._has_logged,
             )
             for number, port in enumerate(routes, 1)
         ]
@@ -230,8 +240,13 @@ class NatsCluster:
         """Start them, and return when JetStream has a leader."""
         for server in self.servers:
             server.start()
-        for server in self.servers:
-            server.wait_for("JetStream cluster new metadata leader", "Self is new JetStream")
+        with self._has_logged:
+            if not self._has_logged.wait_for(self._has_leader, timeout=_PATIENCE):
+                pytest.fail("JetStream has no leader")
+
+    def _has_leader(self) -> bool:
+        text = "Self is new JetStream cluster metadata leader"
+        return any(server.has_logged(text) for server in self.servers)
 
     def kill(self) -> None:
         for server in self.servers:

@@ -32,6 +32,8 @@ class Proxy:
         """How many were accepted."""
         self.passed = 0
         """How many bytes were passed on, in either direction."""
+        self.last_passed = 0.0
+        """The loop's time when the last ones were."""
         self.delay = 0.0
         """How long each piece is held back, in seconds."""
         self.slice = _CHUNK
@@ -54,11 +56,6 @@ class Proxy:
     def address(self) -> str:
         host, port = self._listener.sockets[0].getsockname()
         return f"{host}:{port}"
-
-    @property
-    def is_used(self) -> bool:
-        """Whether there are connections."""
-        return bool(self._writers)
 
     def cut(self) -> None:
         """Reset all connections."""
@@ -116,6 +113,7 @@ class Proxy:
             piece = piece[:left]
             self._bytes_left = left - len(piece)
         self.passed += len(piece)
+        self.last_passed = asyncio.get_running_loop().time()
         sink.write(piece)
         await sink.drain()
         if self._bytes_left == 0:

@@ -6,9 +6,11 @@ from typing import TypeVar
 
 from tests.conftest import Advance
 
-__all__ = ["passing_time", "until"]
+__all__ = ["eventually", "passing_time", "until"]
 
 T = TypeVar("T")
+
+_TICK = 0.02
 
 
 async def until(condition: Callable[[], bool], advance: Advance, step: float = 0) -> None:
@@ -23,3 +25,13 @@ async def passing_time(awaitable: Awaitable[T], advance: Advance, step: float = 
     while not future.done():
         await advance(step)
     return await future
+
+
+async def eventually(look: Callable[[], Awaitable[T] | T], holds: Callable[[T], bool] = bool) -> T:
+    """Look again and again, while time passes, until a condition holds for it, and return it."""
+    while True:
+        seen = look()
+        found = await seen if isinstance(seen, Awaitable) else seen
+        if holds(found):
+            return found
+        await asyncio.sleep(_TICK)

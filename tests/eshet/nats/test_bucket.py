@@ -248,6 +248,22 @@ async def test_nothing_is_written_without_a_connection(program, tmp_path, connec
                 await call
 
 
+async def test_a_write_is_given_up_when_the_connection_is_closed(
+    program, tmp_path, connect, advance
+):
+    with nats_server(tmp_path, program) as server:
+        peer = await connect(server.url)
+        bucket = Bucket(peer.connection, "test")
+        await bucket.open()
+        server.freeze()
+        writing = asyncio.create_task(bucket.put("light", b"on", 0))
+        closing = asyncio.create_task(peer.connection.close())
+        await advance(1.1)
+        await closing
+        with pytest.raises(NotConnected, match="the connection to NATS was closed"):
+            await writing
+
+
 async def test_writes_during_a_restart_of_the_server(program, tmp_path, connect, advance):
     with nats_server(tmp_path, program) as server:
         bucket = Bucket((await connect(server.url)).connection, "test")

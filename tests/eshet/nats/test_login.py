@@ -251,5 +251,10 @@ async def test_accounts_with_limits(program, tmp_path, connect):
         await bucket.open()
         with pytest.raises(JetStreamRefused, match="open other: maximum number of streams reach"):
             await Bucket(small, "other").open()
-        with pytest.raises(JetStreamRefused, match=r"write light\d in test: .*resource"):
-            await asyncio.gather(*(bucket.put(f"light{i}", bytes(1000), 0) for i in range(20)))
+        with pytest.raises(JetStreamRefused, match=r"write light\d+ in test: .*resource"):
+            await fill(bucket)
+
+
+async def fill(bucket: Bucket) -> None:
+    for number in range(20):
+        await bucket.put(f"light{number}", bytes(1000), 0)

@@ -120,8 +120,9 @@ async def test_an_idle_watch_goes_on(bucket, advance, monkeypatch):
 
 
 async def test_no_change_is_lost_while_the_connection_is_cut(
-    bucket, shared_server, connect, advance
+    bucket, shared_server, connect, advance, monkeypatch
 ):
+    monkeypatch.setattr(watch, "MAX_SILENCE", 1000)  # it does not wait for heartbeats
     async with Proxy(("127.0.0.1", shared_server.port)) as proxy:
         cut = await connect(f"nats://{proxy.address}")
         async with watching(Bucket(cut.connection, bucket.name)) as seen:

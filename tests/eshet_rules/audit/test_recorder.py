@@ -176,3 +176,22 @@ def test_a_log_record_stays_whole_for_those_who_watch_though_the_console_takes_f
     [record] = seen
     assert {"event": "the front door opens", "level": "info"}.items() <= record.items()
     assert record["time"]
+
+
+async def test_in_a_cluster_the_trail_has_the_token_of_each_module_but_the_console_does_not(file):
+    console, recorder = io.StringIO(), Recorder()
+    log = make_logger(console, "json", level="debug", recorder=recorder)
+    recorder.token_of = {"hall": 7}.get
+    with recorder.keeping(Trail(file)):
+        record = heard(1)
+        record.module = "hall"
+        recorder.record(record, at_once=True)
+        recorder.record(heard(2), at_once=True)
+        for module in ("hall", "attic", ["no", "name"]):
+            log.info("a message", module=module)
+        log.info("a message", module="hall", token=8)
+    [_, *records] = Reader(file, Filter()).records()
+    tokens = [each.get("token") for each in records]
+    assert tokens == [7, None, 7, None, None, 8]
+    check(records[0])
+    assert console.getvalue().count('"token"') == 1

@@ -146,3 +146,21 @@ def test_a_module_that_is_rolled_back_is_named_with_the_reason():
         "    by     anna@house",
         "    why    too bright",
     ]
+
+
+def test_the_rules_of_a_cluster_have_a_runner_and_its_runners_stand_below():
+    member = {"name": "attic", "answers": True, "weight": 2.0, "labels": ["up"], "draining": True}
+    shown = table(
+        [rule(runner="attic")],
+        {},
+        members=[{**member, "modules": ["hall"]}, {"name": "cellar", "answers": False}],
+        without_runner=["camera"],
+    )
+    head, of_rule, *below = click.unstyle(shown).splitlines()
+    assert head.endswith("  RUNNER")
+    assert of_rule.endswith("  attic")
+    assert below == [
+        "runner attic: 1 module, weight 2, labels up, draining",
+        "runner cellar: does not answer",
+        "camera: no runner of the cluster runs it",
+    ]

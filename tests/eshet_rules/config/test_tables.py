@@ -1,9 +1,11 @@
 import dataclasses
+import socket
+from pathlib import Path
 
 import pytest
 
 from eshet.utils import RunInTask, RunSerially
-from eshet_rules.config import Configuration, ConfigurationFile
+from eshet_rules.config import Configuration, ConfigurationFile, WebSettings
 from eshet_rules.supervision.limits import RuleLimits
 
 
@@ -96,3 +98,21 @@ def test_the_same_settings_are_equal_and_others_are_not(read):
 def test_a_configuration_can_not_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Configuration().strategy = RunInTask()
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, None),
+        ({"address": "localhost:11238"}, None),
+        ({"address": "[::1]:11238", "hosts": ("house.example",)}, None),
+        ({"address": "192.0.2.7:0"}, None),
+        ({"address": "192.0.2.7:11238"}, "http://192.0.2.7:11238/"),
+        ({"address": "[2001:db8::7]:80"}, "http://[2001:db8::7]:80/"),
+        ({"address": "0.0.0.0:11238", "hosts": ("attic",)}, "http://attic:11238/"),
+        ({"address": "0.0.0.0:11238", "hosts": ("attic:443",)}, "http://attic:443/"),
+        ({"address": "0.0.0.0:443", "tls_cert": Path("x")}, f"https://{socket.gethostname()}:443/"),
+    ],
+)
+def test_the_page_has_a_url_for_others_only_where_they_can_open_it(settings, url):
+    assert WebSettings(**settings).public_url == url

@@ -38,6 +38,7 @@ async def count():
 
 QUERIES = {
     "overview": schema.OverviewAnswer,
+    "cluster": schema.ClusterAnswer,
     "rules": schema.RulesAnswer,
     "rules?search=hall&limit=1": schema.RulesAnswer,
     "rules/hall.light": schema.RuleAnswer,

@@ -223,3 +223,8 @@ async def test_silences_are_searched_in_a_process_of_its_own(site, outside):
     silences.latest = {"/old": "2026-11-25T03:22:41.000Z"}
     await silences.search()
     assert silences.latest == {}
+
+
+async def test_a_runner_in_no_cluster_has_no_other_runners(site):
+    nothing = {"runners": [], "without_runner": [], "rules": [], "more": 0}
+    assert await site.browser.get("cluster") == {"cluster": None, **nothing}

@@ -14,6 +14,8 @@ const STATES = {
   failed: ["bad", "failed", "failed"],
   disabled: ["idle", "disabled", "disabled"],
   starting: ["idle", "waiting", "starting"],
+  draining: ["idle", "waiting", "draining"],
+  silent: ["bad", "unplugged", "does not answer"],
   connected: ["good", "running", "connected"],
   disconnected: ["bad", "unplugged", "not connected"],
 };

@@ -5,6 +5,7 @@
 import {html} from "../vendor/htm-preact.js";
 import {get, post} from "../api.js";
 import {ActionError, useAction} from "../components/action.js";
+import {Cluster} from "../components/cluster.js";
 import {visible} from "../values.js";
 import {Icon} from "../components/icons.js";
 import {IfMayAct} from "../components/signin.js";
@@ -129,8 +130,10 @@ function Announcement({problems}) {
 /** The view `#/`. */
 export function Overview() {
   const view = useView((signal) => get("overview", {}, signal), []);
+  const cluster = useView((signal) => get("cluster", {search: "", state: ""}, signal), [], 5000);
   useLive("changed", (names) => {
     if (names.includes("overview")) view.reloadSoon();
+    cluster.reloadSoon();
   });
   useLive("rules", view.reloadSoon);
   useLive("gone", view.reloadSoon);
@@ -151,6 +154,7 @@ export function Overview() {
             />${data.more > 0 && html`<p class="note">${data.more} more are not shown.</p>`}<//
           >
           <${Section} title="In numbers"><${Figures} counts=${data.counts} /><//>
+          <${Cluster} cluster=${cluster.data} />
           <${Section} title="Runner"
             ><${Runner} runner=${data.runner} recording=${data.recording}
           /><//>

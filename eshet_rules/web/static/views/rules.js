@@ -5,6 +5,7 @@
 import {html, useMemo, useState} from "../vendor/htm-preact.js";
 import {get, part} from "../api.js";
 import {RuleActions} from "../components/action.js";
+import {OtherRules} from "../components/cluster.js";
 import {Dialog} from "../components/dialog.js";
 import {Icon} from "../components/icons.js";
 import {IfMayAct} from "../components/signin.js";
@@ -181,7 +182,13 @@ export function Rules({query}) {
     (signal) => get("rules", {search, state, after, limit: 500}, signal),
     [search, state, after],
   );
+  const cluster = useView(
+    (signal) => get("cluster", {search, state}, signal),
+    [search, state],
+    5000,
+  );
   useLive("rules", (rules) => {
+    cluster.reloadSoon();
     view.setData((data) => replaced(data, rules));
     view.reloadSoon(); // a rule may match the filter now, or not any more
   });
@@ -195,5 +202,6 @@ export function Rules({query}) {
     <${Content} view=${view}
       >${(data) => html`<${List} ...${{data, search, state}} onDone=${view.reload} />`}<//
     >
+    <${OtherRules} cluster=${cluster.data} />
   </div>`;
 }

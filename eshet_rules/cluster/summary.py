@@ -1,0 +1,50 @@
+"""What a runner tells of itself and its cluster, as plain data for a message. No I/O."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from eshet.text import encodable, shorten
+from eshet_rules.cluster.entries import Modules, PresenceEntry
+from eshet_rules.cluster.roster import Roster
+
+__all__ = ["summarize"]
+
+_MOST_LISTED: Final = 100
+"""Maximum number of modules without a runner in a message."""
+
+
+def summarize(
+    roster: Roster, presence: PresenceEntry, labels: Sequence[str], modules: Modules
+) -> dict[str, Any]:
+    """Return what a runner knows of its cluster.
+
+    Args:
+        roster: knows the runners and the leases.
+        presence: the last sign of life of this runner.
+        labels: those of this runner.
+        modules: those in its folder.
+
+    Returns:
+        Of this runner: `cluster`, `runner`: its name there, `host`, `labels`, `weight` and
+        `draining`. Of all runners that are present: `runners`: the number of modules that each
+        runs, by their names in the cluster. `without_runner`: the first modules of this folder
+        that no runner runs.
+    """
+    counts = Counter[str]()
+    taken = set()
+    for known in roster.leases:
+        if roster.is_held(known.lease):
+            counts[known.lease.runner] += 1
+            taken.add(known.lease.module)
+    free = sorted({*modules.runs, *modules.excluded} - taken)
+    return {
+        "cluster": roster.cluster,
+        "runner": encodable(presence.runner),
+        "host": encodable(presence.host),
+        "labels": [encodable(each) for each in labels],
+        "weight": presence.weight,
+        "draining": presence.is_draining,
+        "runners": {encodable(each): counts[each] for each in sorted(roster.runners)},
+        "without_runner": [encodable(shorten(each, 200)) for each in free[:_MOST_LISTED]],
+    }

@@ -1,0 +1,252 @@
+"""Commands for all runners of a cluster: real processes, joined by a real nats-server."""
+
+import contextlib
+import itertools
+import json
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.nats import NatsServer, nats_program, nats_server
+from tests.support.processes import command
+from tests.support.rules import Folder
+from tests.support.runner import Runner, runner
+
+NUMBERS = itertools.count()
+
+RULE = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def follow():
+    value = await yarp.state_observe("/{of}")
+    await yarp.state_register("/{name}", value)
+"""
+
+SOURCE = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def follow():
+    await yarp.state_register("/free", yarp.Value(True))
+    await yarp.drive("/driven", yarp.Value(True), override="2h")
+"""
+
+CONFIGURATION = """
+[cluster]
+name = "house"
+server = "{url}"
+listen = "127.0.0.1:0"
+runner = "{name}"
+labels = ["of_{name}"]
+weight = {weight}
+ttl = 10
+
+[cluster.where]
+hall = "runner == 'attic'"
+lamp = "runner == 'cellar'"
+camera = "label == 'gpu'"
+
+[web]
+enabled = true
+address = "127.0.0.1:0"
+"""
+
+
+class Pair:
+    """The runners attic, which runs hall and free, and cellar, which runs lamp."""
+
+    def __init__(self, attic: Runner, cellar: Runner, place: Path) -> None:
+        self.attic = attic
+        self.cellar = cellar
+        self.place = place
+        self.server = attic.records[0]["address"]
+
+    def run(self, *args: str) -> Any:
+        return command("eshet-rules", args[0], "--server", self.server, *args[1:])
+
+    def ask_page(self, path: str, token: str = "", **fields: Any) -> Any:
+        """Return the answer of the page of the attic; with a token, to a POST."""
+        served = [each for each in self.attic.records if each["event"] == "page.served"]
+        url = (served or [self.attic.wait_for("page.served")])[0]["url"]
+        request = urllib.request.Request(f"{url}/api/1/{path}")  # noqa: S310 - of the page
+        if token:
+            request.data = json.dumps(fields).encode()
+            request.add_header("Authorization", f"Bearer {token}")
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def states(self) -> dict[str, str]:
+        listed = json.loads(self.run("list", "--json").stdout or '{"rules": []}')
+        return {rule["rule"]: rule["state"] for rule in listed["rules"]}
+
+
+@contextlib.contextmanager
+def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
+    tree = f"test{next(NUMBERS)}"
+    folder = Folder(place / "rules")
+    folder.path.mkdir()
+    for name, of in {"hall": "free", "lamp": "hall", "camera": "lamp"}.items():
+        folder.write(f"{name}.py", RULE.format(name=name, of=of))
+    folder.write("free.py", SOURCE)
+
+    def start(name: str, weight: float) -> contextlib.AbstractContextManager[Runner]:
+        config = place / f"{name}.toml"
+        url = f"{nats.url}/{tree}"
+        config.write_text(CONFIGURATION.format(url=url, name=name, weight=weight))
+        return runner(folder, "", "--config", str(config), "--state-dir", str(place / name))
+
+    with start("attic", 100) as attic:
+        attic.wait_for("module.loaded", module="hall")
+        with start("cellar", 0.01) as cellar:
+            cellar.wait_for("module.loaded", module="lamp")
+            house = Pair(attic, cellar, place)
+            while house.states().keys() != {"free.follow", "hall.follow", "lamp.follow"}:
+                pass  # the list is asked for until both runners have published theirs
+            yield house
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def house(nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with pair(nats, tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+def test_list_shows_the_rules_of_all_runners_and_modules_without_one(house: Pair) -> None:
+    listed = house.run("list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    head, *lines = listed.stdout.splitlines()
+    assert head.endswith("RUNNER")
+    of_rules = [line for line in lines if line.startswith(("free.", "hall.", "lamp."))]
+    assert [line.split()[0] for line in of_rules] == ["free.follow", "hall.follow", "lamp.follow"]
+    assert [line.split()[-1] for line in of_rules] == ["attic", "attic", "cellar"]
+    assert lines[-3:] == [
+        "runner attic: 2 modules, weight 100, labels of_attic",
+        "runner cellar: 1 module, weight 0.01, labels of_cellar",
+        "camera: no runner of the cluster runs it",
+    ]
+
+
+def test_list_as_json_has_the_runners_and_what_they_run(house: Pair) -> None:
+    listed = json.loads(house.run("list", "--json").stdout)
+    assert listed["cluster"] == "house"
+    assert {each["name"]: each["modules"] for each in listed["runners"]} == {
+        "attic": ["free", "hall"],
+        "cellar": ["lamp"],
+    }
+    assert listed["without_runner"] == ["camera"]
+    assert {rule["rule"]: rule["runner"] for rule in listed["rules"]} == {
+        "free.follow": "attic",
+        "hall.follow": "attic",
+        "lamp.follow": "cellar",
+    }
+
+
+def test_commands_go_to_the_runner_of_the_module(house: Pair) -> None:
+    restarted = house.run("restart", "hall", "lamp")
+    assert (restarted.stdout, restarted.returncode) == (
+        "restarted hall.follow at attic\nrestarted lamp.follow at cellar\n",
+        0,
+    )
+    reloaded = house.run("reload", "lamp")
+    assert reloaded.stdout == "reloaded lamp at cellar\n"
+    unknown = house.run("restart", "lamb")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "there is no rule and no module 'lamb'; did you mean lamp" in unknown.stderr
+
+
+def test_a_driven_path_is_released_where_it_is_driven(house: Pair) -> None:
+    released = house.run("release", "/driven")
+    assert (released.stdout, released.returncode) == ("the rules decide already over /driven\n", 0)
+    unknown = house.run("release", "/hall")  # a rule writes it, but does not drive it
+    assert (unknown.stdout, unknown.returncode) == ("", 2)
+    assert "no rule drives /hall" in unknown.stderr
+
+
+def test_a_disabled_rule_stays_disabled_where_its_module_goes(house: Pair) -> None:
+    disabled = house.run("disable", "free")
+    assert (disabled.stdout, disabled.stderr) == ("disabled free.follow at attic, cellar\n", "")
+    drained = house.run("drain", "--runner", "attic")
+    assert "gave up free\n" in drained.stdout
+    house.cellar.wait_for("module.loaded", module="free")
+    assert house.states()["free.follow"] == "disabled"
+    enabled = house.run("enable", "free")
+    assert enabled.stdout == "enabled free.follow at attic, cellar\n"
+    assert house.states()["free.follow"] == "running"
+    house.run("drain", "--undo", "--runner", "attic")
+    house.attic.wait_for("module.loaded", module="free")
+
+
+def test_why_goes_on_at_the_runner_of_the_rule_before(house: Pair) -> None:
+    explained = house.run("why", "/lamp", "--audit", "missing")
+    lines = explained.stdout.splitlines()
+    assert lines[0].startswith("/lamp = True, since ")
+    assert "published by lamp.follow at cellar" in lines[1]
+    assert any("published by hall.follow at attic" in line for line in lines[2:])
+    assert "written by lamp.follow at cellar" in lines
+    answer = json.loads(house.run("why", "/lamp", "--json", "--audit", "missing").stdout)
+    [of_hall] = answer["inputs"]
+    assert answer["output"]["runner"] == "cellar"
+    assert of_hall["explanation"]["output"]["runner"] == "attic"
+
+
+def test_why_not_and_graph_name_rules_of_all_runners(house: Pair) -> None:
+    explained = house.run("why-not", "/lamp", "--audit", "missing")
+    head, rule, condition, *_ = explained.stdout.splitlines()
+    assert head == "/lamp is True; for False:"
+    assert rule == "  lamp.follow at cellar (lamp.py:8) provides it; its value is True"
+    assert condition.startswith("    /hall True, needs False, since ")
+    advice = "; written by hall.follow at attic: `eshet-rules why-not /hall`"
+    assert condition.endswith(advice)
+    drawn = house.run("graph").stdout
+    assert "hall.follow" in drawn
+    assert "lamp.follow" in drawn
+
+
+def test_the_page_shows_the_other_runners_and_their_rules(house: Pair) -> None:
+    cluster = house.ask_page("cluster")
+    assert (cluster["cluster"], cluster["without_runner"]) == ("house", ["camera"])
+    assert [(r["name"], r["answers"], r["is_this"], r["modules"]) for r in cluster["runners"]] == [
+        ("attic", True, True, 2),
+        ("cellar", True, False, 1),
+    ]
+    assert [(rule["rule"], rule["runner"]) for rule in cluster["rules"]] == [
+        ("lamp.follow", "cellar")
+    ]
+    assert house.ask_page("cluster?search=free")["rules"] == []
+
+
+def test_a_rule_that_is_disabled_on_the_page_stays_disabled_where_its_module_goes(
+    house: Pair,
+) -> None:
+    place = ["--rules", str(house.place / "rules"), "--state-dir", str(house.place / "attic")]
+    token = command("eshet-rules", "web", "token", "--act", *place).stdout.split()[-1]
+    assert house.ask_page("rules/free.follow/disable", token)["done"] == ["free.follow"]
+    disabled = house.cellar.wait_for("control.disable_requested")
+    assert disabled["rules"] == ["free.follow"]
+    assert house.ask_page("rules/free.follow/enable", token)["done"] == ["free.follow"]
+
+
+def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path) -> None:
+    with pair(nats, tmp_path) as house:
+        house.cellar.process.send_signal(signal.SIGSTOP)
+        try:
+            disabled = house.run("disable", "hall")
+        finally:
+            house.cellar.process.send_signal(signal.SIGCONT)
+        assert disabled.stdout == "disabled hall.follow at attic\n"
+        assert disabled.stderr.startswith("eshet-rules: cellar: it does not answer")
+        assert disabled.returncode == 1
