@@ -8,6 +8,7 @@ from eshet.nats.exceptions import NotConnected
 from eshet_rules.cluster.entries import PresenceEntry, presence_key
 from eshet_rules.cluster.presence import MARGIN, Presence, end_presence
 from eshet_rules.cluster.roster import Roster
+from tests.support.nats import at_real_pace
 from tests.support.waiting import until
 
 TTL = 12.0
@@ -243,8 +244,7 @@ async def test_an_earlier_presence_of_the_same_process_is_ended_at_once(make, ad
     runner.presence.end("test")
     assert runner.ends == ["test"]
     await until(lambda: runner.known is not None, advance)
-    task = asyncio.create_task(runner.begin())
-    await until(task.done, advance, step=0.01)
+    await at_real_pace(runner.begin(), advance)
     assert runner.presence.number > 1
 
 
@@ -254,10 +254,10 @@ async def test_a_runner_waits_for_its_name_until_another_one_is_gone(make, advan
     await second.is_ready.wait()
     await until(lambda: second.known is not None, advance)
     task = asyncio.create_task(second.begin())
-    await until(lambda: "cluster.name_taken" in log.events(), advance, step=0.01)
+    await until(lambda: "cluster.name_taken" in log.events(), advance, step=0.001)
     assert log.find("cluster.name_taken")["host"] == "machine"
     assert not task.done()
     second.probe.gone.add("s1")
-    await until(task.done, advance, step=0.01)
+    await at_real_pace(task, advance)
     assert second.presence.number > first.presence.number
     assert log.events() == ["cluster.name_taken"]
