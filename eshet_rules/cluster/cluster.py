@@ -345,9 +345,7 @@ class Cluster:
     # --- entries ------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        await self.server.wait_until_joined()
-        for bucket in (self._runners_bucket, self._leases_bucket, self._checkpoints_bucket):
-            await bucket.open()
+        """Receive the entries of the others from now on."""
         roster = self._roster
         await self._watch(self._runners_bucket, roster.on_runner_entry, roster.reset_runners)
         await self._watch(self._leases_bucket, roster.on_lease_entry, roster.reset_leases)
@@ -413,6 +411,7 @@ class Cluster:
                 await self._keep_present()
             await self.server.wait_until_joined()
             try:
+                await self._checkpoints_bucket.open()
                 await self._presence.begin()
             except NatsError:
                 await asyncio.sleep(_RETRY)

@@ -134,8 +134,8 @@ def test_a_frozen_runner_drops_its_modules_before_it_acts_again(start: Start) ->
         again = wait_until_running(attic)
         assert again["token"] > taken["token"]
         assert (again["why"], again["from_runner"]) == ("moved", "cellar")
-        assert attic.stop() == 0
         assert turns(start) == [attic.process.pid, cellar.process.pid, attic.process.pid]
+        assert attic.stop() == 0
 
 
 def test_commands_reach_a_runner_through_nats(start: Start, nats: NatsServer) -> None:

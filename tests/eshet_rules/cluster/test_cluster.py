@@ -157,6 +157,25 @@ async def test_without_nats_all_modules_are_dropped_and_run_again_when_it_is_bac
     assert await counts(house) == dict.fromkeys(MODULES, 1)
 
 
+async def test_when_nats_has_lost_everything_the_runners_agree_again(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await house.pass_time(1)
+    house.nats.stop()
+    house.nats.lose_files()
+    house.nats.start()
+    await house.until(lambda: len(records(attic, "cluster.joined")) == 2)
+    await house.until(lambda: len(records(cellar, "cluster.joined")) == 2)
+    await house.until_shared("attic", "cellar")
+    lost = records(attic, "cluster.leases_lost") + records(cellar, "cluster.leases_lost")
+    assert sorted(module for each in lost for module in each["modules"]) == MODULES
+    await house.pass_time(2)
+    await press(house)
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    assert await counts(house) == dict.fromkeys(MODULES, 1)
+
+
 async def test_a_runner_waits_at_its_start_until_nats_is_there(house):
     house.nats.stop()
     attic = house.start("attic")
