@@ -96,7 +96,9 @@ async def main() -> None:
             await asyncio.sleep(_KNOWN)
             async with (
                 Devices(f"{nats.url}/faults", names, RATE) as devices,
-                runners(3, rules, place, nats, "faults") as processes,
+                runners(
+                    3, rules, place, nats, "faults", fakes_clock="clock" in options.only
+                ) as processes,
             ):
 
                 async def leader() -> NatsServer:
