@@ -1,6 +1,8 @@
 """Runners that share modules: each module runs on one of them, and moves when that one ends.
 
-cluster          composes everything: what a runner is to run, from the first to the last moment
+cluster          composes everything: decides what a runner is to run, until it stops
+loading          loads the modules whose leases this runner holds, and unloads the others
+announcement     tells the others which modules this runner may run
 trail_publisher  stores the records of this runner in NATS
 trail_reader     reads the records of all runners from there
 shared_trail     how they are stored

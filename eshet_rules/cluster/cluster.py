@@ -8,8 +8,7 @@ comes from the runner before, and goes to the next one.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,20 +29,17 @@ from eshet_rules.audit.records import (
     RunnersChanged,
     emit,
 )
+from eshet_rules.cluster.announcement import Announcement
 from eshet_rules.cluster.balancing import make_plan
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
 from eshet_rules.cluster.comparison import Comparison
 from eshet_rules.cluster.entries import (
-    Modules,
-    ModulesEntry,
     PresenceEntry,
-    modules_key,
-    pack_modules,
     role_of,
     trail_subject,
 )
-from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases, WhyGiven
+from eshet_rules.cluster.loading import ModuleLoader
 from eshet_rules.cluster.presence import Presence, end_presence
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
@@ -52,8 +48,6 @@ from eshet_rules.cluster.summary import summarize
 from eshet_rules.cluster.trail_publisher import TrailPublisher
 from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
-from eshet_rules.reload.checkpoint import encode_module
-from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.snapshot import ModuleSnapshot
 from eshet_rules.supervision.guard.rule_loop import RuleLoop
@@ -72,13 +66,6 @@ _RETRY: Final = 0.5
 
 _AT_ONCE: Final = 256
 """Number of leases that are taken at the same time; then the other runners are looked at again."""
-
-_LOADED_AT_ONCE: Final = 64
-"""Number of modules that are loaded in one go: importing them keeps the loop from anything else,
-such as giving a sign of life."""
-
-_SAVE_TIME: Final = 5.0
-"""Seconds within which the last state of modules is stored that are given up."""
 
 
 class Cluster:
@@ -140,24 +127,16 @@ class Cluster:
         )
         self._checkpoints = SharedCheckpoints(self._checkpoints_bucket, log)
         self._comparison = Comparison(self._roster, self.runner, loop.time, log)
-        self._reloader: Reloader | None = None
-        self._local: dict[str, ModuleSnapshot] = {}
-        self._sources: Mapping[str, Source] = {}  # with those of modules of other runners
-        self._elsewhere: dict[str, tuple[Source, Source]] = {}
-        self._modules = Modules(runs={}, excluded={}, helpers={})
-        self._to_load: set[str] = set()  # with those that are loaded
-        self._to_inherit: dict[str, ModuleSnapshot] = {}
-        self._packed: Mapping[str, bytes] = {}
+        self._announcement = Announcement(
+            self._runners_bucket, name, self.runner, settings, self._presence
+        )
+        self._attached: ModuleLoader | None = None
         self._others: set[str] = set()
         self._watches: list[Watch] = []
         self._trail: TrailPublisher | None = None
         self._has_joined = asyncio.Event()  # for the first time
         self._changed = asyncio.Event()  # something that may change what is to be done
-        self._is_due = asyncio.Event()  # modules are to be loaded or unloaded
-        self._may_reload = asyncio.Event()
-        self._is_unannounced = asyncio.Event()
-        self._is_unsaved = asyncio.Event()
-        self._progressed = asyncio.Condition()
+        self._reloaded = asyncio.Event()
 
     def token_of(self, module: str) -> int | None:
         """Return the token of the lease of a module; None if this runner does not hold it."""
@@ -192,12 +171,16 @@ class Cluster:
 
         Args:
             reloader: loads and unloads them.
-            local: snapshots of an earlier process of this runner, by module, for modules of which
-                the cluster has none.
+            local: see `ModuleLoader`.
         """
-        self._reloader = reloader
-        self._local = dict(local)
-        reloader.on_leaving = self._on_leaving
+        self._attached = ModuleLoader(
+            reloader,
+            local,
+            self._leases,
+            self._checkpoints,
+            is_wanted=lambda module: module in self._roster.assignment.first,
+            on_reloaded=self._on_reloaded,
+        )
         self.server.on_members = self._on_members
         loop = asyncio.get_running_loop()
         if isinstance(loop, RuleLoop):
@@ -211,24 +194,14 @@ class Cluster:
         return _Refusal(module) if lease is None else self.server.leased(lease)
 
     def admit(self, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Return the sources to use here: modules that others run are marked; see `Source`.
-
-        Args:
-            sources: those of the whole rules folder.
-        """
-        self._sources = sources
-        self._elsewhere = {n: each for n, each in self._elsewhere.items() if n in sources}
-        modules = self._modules_of(sources)
-        if modules != self._modules:
-            self._modules = modules
-            self._is_unannounced.set()
+        """Return the sources to use here; see `ModuleLoader.admit`."""
+        if self._announcement.note(sources):
             self._changed.set()
-        return self._admitted()
+        return self._loader.admit(sources)
 
     def note_packed(self, snapshots: Mapping[str, bytes]) -> None:
         """Store the snapshots of running modules for other runners, soon; see `encode_module`."""
-        self._packed = dict(snapshots)
-        self._is_unsaved.set()
+        self._loader.note_packed(snapshots)
 
     def check(self) -> None:
         """Drop all modules if no sign of life could be given; see `Presence.check`.
@@ -244,7 +217,7 @@ class Cluster:
     def summary(self) -> dict[str, Any]:
         """Return what this runner knows of its cluster, as plain data; see `summarize`."""
         labels = self._settings.labels
-        return summarize(self._roster, self._presence.entry, labels, self._modules)
+        return summarize(self._roster, self._presence.entry, labels, self._announcement.modules)
 
     def is_elsewhere(self, rule: str) -> bool:
         """Whether a full name of a rule may be that of a rule that another runner runs.
@@ -260,7 +233,7 @@ class Cluster:
         if self._leases.runs(module):
             return False
         lease = self._roster.lease_of(role_of(self.name, module))
-        return module in self._sources or (lease is not None and self._roster.is_held(lease.lease))
+        return self._loader.has(module) or (lease is not None and self._roster.is_held(lease.lease))
 
     async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
         """Give all modules up, and take none until this is undone or the runner restarts.
@@ -275,8 +248,9 @@ class Cluster:
         emit(self._log, DrainRequested(undo=undo))
         self._presence.renew_soon(is_draining=not undo)
         modules = [] if undo else sorted(self._leases.held)
-        async with self._progressed:
-            await self._progressed.wait_for(lambda: undo or not self._leases.held)
+        while self._leases.held and not undo:
+            self._reloaded.clear()
+            await self._reloaded.wait()
         first = self._roster.assignment.first
         return {
             "modules": modules,
@@ -312,7 +286,7 @@ class Cluster:
         keeping = asyncio.create_task(self._keep_present())
         try:
             while self._leases.held:
-                await self._reload()
+                await self._loader.reload()
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
@@ -336,9 +310,9 @@ class Cluster:
             for run in (
                 self._stay_present,
                 self._balance,
-                self._keep_loaded,
-                self._announce,
-                self._save,
+                self._loader.keep_loaded,
+                self._loader.save,
+                self._announcement.run,
             ):
                 tasks.create_task(run())
 
@@ -376,33 +350,6 @@ class Cluster:
             self._presence.renew_soon()
         self._changed.set()
 
-    async def _announce(self) -> None:
-        """Tell the others which modules this runner may run, whenever that changes."""
-        while True:
-            await self._is_unannounced.wait()
-            self._is_unannounced.clear()
-            entry = ModulesEntry(presence=self._presence.number, modules=self._modules)
-            if not entry.presence:
-                continue  # it is announced when that begins
-            try:
-                key = modules_key(self.name, self.runner)
-                await self._runners_bucket.put(key, pack_modules(entry), None)
-            except NatsError:
-                await asyncio.sleep(_RETRY)
-                self._is_unannounced.set()
-
-    def _modules_of(self, sources: Mapping[str, Source]) -> Modules:
-        modules = Modules(runs={}, excluded={}, helpers={})
-        for name, source in sources.items():
-            where = self._settings.where_of(name)
-            if source.is_helper:
-                modules.helpers[name] = source.version
-            elif where is None or where.matches(self.runner, self._settings.labels):
-                modules.runs[name] = source.version
-            else:
-                modules.excluded[name] = source.version
-        return modules
-
     # --- presence -----------------------------------------------------------------------------
 
     async def _stay_present(self) -> None:
@@ -425,7 +372,7 @@ class Cluster:
                 others=sorted(self._others),
             )
             emit(self._log, joined)
-            self._is_unannounced.set()
+            self._announcement.repeat()
             await self._keep_present()
 
     async def _keep_present(self) -> None:
@@ -434,19 +381,12 @@ class Cluster:
 
     def _on_end(self, why: str) -> None:
         """Drop all modules at once, as the presence has ended."""
-        modules = sorted(self._leases.held)
-        self._lose(modules)
+        self._lose(sorted(self._leases.held), why)
+
+    def _lose(self, modules: list[str], why: str) -> None:
+        self._loader.lose(modules)
         if modules:
             emit(self._log, LeasesLost(cluster=self.name, modules=modules, why=why))
-
-    def _lose(self, modules: Collection[str]) -> None:
-        for module in modules:
-            self._checkpoints.forget(self._leases.held[module])
-            self._to_inherit.pop(module, None)
-        self._leases.lose(modules)
-        self._running.cut(modules)
-        self._is_due.set()
-        self._may_reload.set()
 
     def _present_others(self) -> set[str]:
         return self._roster.runners.keys() - {self.runner}
@@ -468,9 +408,7 @@ class Cluster:
             self._comparison.check()
             await self._end_gone()
             if has_changed and (stolen := self._leases.stolen()):
-                self._lose(stolen)
-                why = "another runner has taken them"
-                emit(self._log, LeasesLost(cluster=self.name, modules=stolen, why=why))
+                self._lose(stolen, "another runner has taken them")
             if self._now() - versions_noted >= _VERSIONS_EVERY:
                 versions_noted = self._now()
                 await self._note_versions()
@@ -479,10 +417,10 @@ class Cluster:
 
     async def _follow_plan(self) -> bool:
         """Do what is to be done now; return whether there may be more to do later."""
-        held = self._leases.held
+        held, runs = self._leases.held, self._announcement.modules.runs
         # Those that were lost and are taken again have to end first.
-        ending = self._running.instances.keys() - held.keys()
-        own = self._modules.runs.keys() - ending if ending else self._modules.runs
+        ending = self._loader.reloader.instances.keys() - held.keys()
+        own = runs.keys() - ending if ending else runs
         plan = make_plan(self._roster, self.runner, own, held, self._leases.leaving, self._now())
         for module, to in plan.give.items():
             self._leases.begin_leaving(module, to, self._why_given(module))
@@ -491,37 +429,24 @@ class Cluster:
         if any(taken):
             self._changed.set()
         if plan.give or (any(taken) and not are_left):
-            self._is_due.set()
+            self._loader.reload_soon()
         return plan.is_waiting or are_left or not all(taken)
 
     def _why_given(self, module: str) -> WhyGiven:
         if self._presence.entry.is_draining:
             return "draining"
-        return "moved" if module in self._modules.runs else "removed"
+        return "moved" if module in self._announcement.modules.runs else "removed"
 
     async def _take(self, module: str) -> bool:
         """Take the lease of a module, and get its state; return whether that has succeeded."""
         before = self._roster.lease_of(self._roster.role_of(module))
-        lease = await self._leases.take(module, self._modules.runs[module])
-        if lease is None:
-            return False
-        snapshot = await self._last_snapshot(lease)
-        if not lease.is_valid:
+        lease = await self._leases.take(module, self._announcement.modules.runs[module])
+        if lease is not None:
+            await self._loader.inherit(lease)
+        if lease is None or not lease.is_valid:
             return False
         self._leases.keep(lease, before)
-        local = self._local.pop(module, None)
-        inherited = local if snapshot is None else snapshot
-        if inherited is not None:
-            self._to_inherit[module] = inherited
         return True
-
-    async def _last_snapshot(self, lease: HeldLease) -> ModuleSnapshot | None:
-        while lease.is_valid:
-            try:
-                return await self._checkpoints.read(lease)
-            except NatsError:
-                await asyncio.sleep(_RETRY)
-        return None
 
     async def _end_gone(self) -> None:
         """End the presence of runners that are gone, so that their modules are free."""
@@ -545,7 +470,7 @@ class Cluster:
 
     async def _note_versions(self) -> None:
         """Write into the leases which versions run, after reloads."""
-        instances = self._running.instances
+        instances = self._loader.reloader.instances
         changed = {
             module: instances[module].version.source.version
             for module, lease in self._leases.held.items()
@@ -556,92 +481,14 @@ class Cluster:
     # --- modules ------------------------------------------------------------------------------
 
     @property
-    def _running(self) -> Reloader:
-        if self._reloader is None:
+    def _loader(self) -> ModuleLoader:
+        if self._attached is None:
             raise RuntimeError("attach a reloader first")
-        return self._reloader
+        return self._attached
 
-    async def _keep_loaded(self) -> None:
-        """Load the modules whose leases were taken, and unload those that are given up or lost."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                await self._is_due.wait()
-                self._is_due.clear()
-                self._may_reload.clear()
-                reloading = tasks.create_task(self._reload())
-                reloading.add_done_callback(lambda _: self._may_reload.set())
-                # A module that is lost while it is being loaded may never be set up, as its client
-                # can't connect. So the reload without it begins at once, and aborts this one.
-                await self._may_reload.wait()
-                if self._leases.leaving:
-                    self._is_due.set()  # another update of the reloader has superseded this one
-
-    async def _reload(self) -> None:
-        running = self._running
-        held = [module for module in self._leases.held if self._leases.runs(module)]
-        self._to_load.intersection_update(held)
-        later = [module for module in held if module not in self._to_load]
-        self._to_load.update(later[:_LOADED_AT_ONCE])
-        if len(later) > _LOADED_AT_ONCE:
-            self._is_due.set()
-        for module in self._to_inherit.keys() & self._to_load:
-            running.inherit(module, self._to_inherit.pop(module))
-        await running.update(self._admitted())
-        ended = [each for each in self._leases.leaving if each not in running.instances]
-        await asyncio.gather(*map(self._release, ended))
+    def _on_reloaded(self) -> None:
+        self._reloaded.set()
         self._changed.set()
-        async with self._progressed:
-            self._progressed.notify_all()
-
-    async def _release(self, module: str) -> None:
-        snapshot = self._to_inherit.pop(module, None)
-        if snapshot is not None:  # it was never loaded here
-            data = encode_module(snapshot)[0]
-            await self._checkpoints.write(self._leases.held[module], data, is_last=True)
-        lease = await self._leases.release(module)
-        if lease is None:
-            return
-        is_removed = module not in self._modules.runs
-        if is_removed and module not in self._roster.assignment.first:
-            with contextlib.suppress(NatsError):
-                await self._checkpoints.delete(lease)
-        self._checkpoints.forget(lease)
-
-    def _admitted(self) -> dict[str, Source]:
-        return {
-            name: source
-            if source.is_helper or (name in self._to_load and self._leases.runs(name))
-            else self._marked(name, source)
-            for name, source in self._sources.items()
-        }
-
-    def _marked(self, name: str, source: Source) -> Source:
-        known = self._elsewhere.get(name)
-        if known is None or known[0] is not source:
-            known = self._elsewhere[name] = source, replace(source, is_elsewhere=True)
-        return known[1]
-
-    def _on_leaving(self, modules: Collection[str]) -> Awaitable[object]:
-        """See `Reloader.on_leaving`."""
-        epoch = wall_epoch()
-        packed = {}
-        for module in modules:
-            snapshot = self._running.snapshot(module, epoch)
-            if snapshot is not None:
-                packed[module] = encode_module(snapshot)[0]
-        return self._save_last(packed)
-
-    async def _save_last(self, packed: Mapping[str, bytes]) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SAVE_TIME):
-                await self._checkpoints.write_all(packed, self._leases.held, are_last=True)
-
-    async def _save(self) -> None:
-        """Store snapshots whenever there are new ones."""
-        while True:
-            await self._is_unsaved.wait()
-            self._is_unsaved.clear()
-            await self._checkpoints.write_all(self._packed, self._leases.held)
 
 
 class _Refusal:

@@ -77,6 +77,11 @@ class Leases:
         """The modules that are being given up."""
         return self._leaving.keys()
 
+    @property
+    def unreleased(self) -> Collection[str]:
+        """Those among them for which `release` was not called yet."""
+        return self._leaving.keys() - self._releasing
+
     def runs(self, module: str) -> bool:
         """Whether this runner is to run a module: it holds the lease, and does not give it up."""
         return module in self._held and module not in self._leaving

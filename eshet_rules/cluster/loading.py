@@ -1,0 +1,209 @@
+"""Loads the modules whose leases this runner holds, and unloads those that it gives up or loses.
+
+To the reloader, a module that another runner runs is one that is only imported. The state of a
+module comes from the runner before, and goes to the next one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+from eshet.nats.exceptions import NatsError
+from eshet_rules.cluster.checkpoints import SharedCheckpoints
+from eshet_rules.cluster.lease import HeldLease
+from eshet_rules.cluster.leases import Leases
+from eshet_rules.modules.discovery import Source
+from eshet_rules.reload.checkpoint import encode_module
+from eshet_rules.reload.checkpoint_writer import wall_epoch
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.reload.snapshot import ModuleSnapshot
+
+__all__ = ["ModuleLoader"]
+
+_AT_ONCE: Final = 64
+"""Number of modules that are loaded in one go: importing them keeps the loop from anything else,
+such as giving a sign of life."""
+
+_SAVE_TIME: Final = 5.0
+"""Seconds within which the last state of modules is stored that are given up."""
+
+_RETRY: Final = 0.5
+"""Seconds until something that NATS has not answered is tried again."""
+
+
+class ModuleLoader:
+    """Keeps the loaded modules in line with the leases.
+
+    Args:
+        reloader: loads and unloads the modules.
+        local: snapshots of an earlier process of this runner, by module, for modules of which the
+            cluster has none.
+        leases: of this runner.
+        checkpoints: the snapshots of all modules of the cluster.
+        is_wanted: whether any runner of the cluster may run a module.
+        on_reloaded: called after each reload.
+    """
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        local: Mapping[str, ModuleSnapshot],
+        leases: Leases,
+        checkpoints: SharedCheckpoints,
+        is_wanted: Callable[[str], bool],
+        on_reloaded: Callable[[], object],
+    ) -> None:
+        self.reloader: Final = reloader
+        """Loads and unloads the modules."""
+        self._local = dict(local)
+        self._leases = leases
+        self._checkpoints = checkpoints
+        self._is_wanted = is_wanted
+        self._on_reloaded = on_reloaded
+        self._sources: Mapping[str, Source] = {}  # with those of modules of other runners
+        self._elsewhere: dict[str, tuple[Source, Source]] = {}
+        self._to_load: set[str] = set()  # with those that are loaded
+        self._to_inherit: dict[str, ModuleSnapshot] = {}
+        self._packed: Mapping[str, bytes] = {}
+        self._is_due = asyncio.Event()
+        self._may_reload = asyncio.Event()
+        self._is_unsaved = asyncio.Event()
+        reloader.on_leaving = self._on_leaving
+
+    # --- sources ------------------------------------------------------------------------------
+
+    def admit(self, sources: Mapping[str, Source]) -> dict[str, Source]:
+        """Return the sources to use here: modules that others run are marked; see `Source`.
+
+        Args:
+            sources: those of the whole rules folder.
+        """
+        self._sources = sources
+        self._elsewhere = {n: each for n, each in self._elsewhere.items() if n in sources}
+        return self._admitted()
+
+    def has(self, module: str) -> bool:
+        """Whether a module is in the rules folder."""
+        return module in self._sources
+
+    def _admitted(self) -> dict[str, Source]:
+        return {
+            name: source
+            if source.is_helper or (name in self._to_load and self._leases.runs(name))
+            else self._marked(name, source)
+            for name, source in self._sources.items()
+        }
+
+    def _marked(self, name: str, source: Source) -> Source:
+        known = self._elsewhere.get(name)
+        if known is None or known[0] is not source:
+            known = self._elsewhere[name] = source, replace(source, is_elsewhere=True)
+        return known[1]
+
+    # --- loading ------------------------------------------------------------------------------
+
+    async def inherit(self, lease: HeldLease) -> None:
+        """Get the last state of a module, whose lease was just taken, for when it is loaded."""
+        snapshot = await self._last_snapshot(lease)
+        if lease.is_valid:
+            local = self._local.pop(lease.module, None)
+            inherited = local if snapshot is None else snapshot
+            if inherited is not None:
+                self._to_inherit[lease.module] = inherited
+
+    def reload_soon(self) -> None:
+        """Load and unload modules as soon as possible, as leases were taken or are given up."""
+        self._is_due.set()
+
+    def lose(self, modules: Collection[str]) -> None:
+        """End modules at once, whose leases are about to be lost; see `Reloader.cut`."""
+        for module in modules:
+            self._checkpoints.forget(self._leases.held[module])
+            self._to_inherit.pop(module, None)
+        self._leases.lose(modules)
+        self.reloader.cut(modules)
+        self._is_due.set()
+        self._may_reload.set()
+
+    async def keep_loaded(self) -> None:
+        """Load and unload modules whenever that is necessary, forever."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._is_due.wait()
+                self._is_due.clear()
+                self._may_reload.clear()
+                reloading = tasks.create_task(self.reload())
+                reloading.add_done_callback(lambda _: self._may_reload.set())
+                # A module that is lost while it is being loaded may never be set up, as its client
+                # can't connect. So the reload without it begins at once, and aborts this one.
+                await self._may_reload.wait()
+                if self._leases.unreleased:
+                    self._is_due.set()  # another update of the reloader has superseded this one
+
+    async def reload(self) -> None:
+        """Load and unload modules now, and give up the leases of those that are unloaded."""
+        held = [module for module in self._leases.held if self._leases.runs(module)]
+        self._to_load.intersection_update(held)
+        later = [module for module in held if module not in self._to_load]
+        self._to_load.update(later[:_AT_ONCE])
+        if len(later) > _AT_ONCE:
+            self._is_due.set()
+        for module in self._to_inherit.keys() & self._to_load:
+            self.reloader.inherit(module, self._to_inherit.pop(module))
+        await self.reloader.update(self._admitted())
+        instances = self.reloader.instances
+        ended = [each for each in self._leases.unreleased if each not in instances]
+        await asyncio.gather(*map(self._release, ended))
+        self._on_reloaded()
+
+    async def _last_snapshot(self, lease: HeldLease) -> ModuleSnapshot | None:
+        while lease.is_valid:
+            try:
+                return await self._checkpoints.read(lease)
+            except NatsError:
+                await asyncio.sleep(_RETRY)
+        return None
+
+    async def _release(self, module: str) -> None:
+        snapshot = self._to_inherit.pop(module, None)
+        if snapshot is not None:  # it was never loaded here
+            data = encode_module(snapshot)[0]
+            await self._checkpoints.write(self._leases.held[module], data, is_last=True)
+        lease = await self._leases.release(module)
+        if lease is None:
+            return
+        if not self.has(module) and not self._is_wanted(module):
+            with contextlib.suppress(NatsError):
+                await self._checkpoints.delete(lease)
+        self._checkpoints.forget(lease)
+
+    # --- state --------------------------------------------------------------------------------
+
+    def note_packed(self, snapshots: Mapping[str, bytes]) -> None:
+        """Store the snapshots of running modules for other runners, soon; see `encode_module`."""
+        self._packed = dict(snapshots)
+        self._is_unsaved.set()
+
+    async def save(self) -> None:
+        """Store snapshots whenever there are new ones, forever."""
+        while True:
+            await self._is_unsaved.wait()
+            self._is_unsaved.clear()
+            await self._checkpoints.write_all(self._packed, self._leases.held)
+
+    def _on_leaving(self, modules: Collection[str]) -> Awaitable[object]:
+        """See `Reloader.on_leaving`."""
+        epoch = wall_epoch()
+        packed = {}
+        for module in modules:
+            snapshot = self.reloader.snapshot(module, epoch)
+            if snapshot is not None:
+                packed[module] = encode_module(snapshot)[0]
+        return self._save_last(packed)
+
+    async def _save_last(self, packed: Mapping[str, bytes]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SAVE_TIME):
+                await self._checkpoints.write_all(packed, self._leases.held, are_last=True)
