@@ -7,7 +7,7 @@
 A *presence* begins with the first entry of a runner that has joined, and ends when the entry is
 deleted: by the runner, or by another one when the runner is gone. Its number is the revision of its
 first entry. A *lease* is valid as long as the presence of its holder. So one entry for each runner
-is renewed, not one for each module: 100 runners write 33 of them a second, but would write 3,333
+is renewed, not one for each module: 100 runners write 50 of them a second, but would write 5,000
 for 10,000 modules, and each runner would receive all of these.
 
 The *token* of a lease is the revision of the entry with which its holder has taken it, so that a

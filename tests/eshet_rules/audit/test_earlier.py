@@ -16,6 +16,8 @@ SINCE_VERSION_2 = {
     "cluster.modules_without_runner",
     "cluster.name_taken",
     "cluster.runners_changed",
+    "cluster.trail_gap",
+    "cluster.trail_not_shared",
     "cluster.versions_differ",
     "committed.from_files",
     "committed.not_written",
