@@ -47,7 +47,7 @@ _FROM_CLIENT: Final = {
 _CHECK_AFTER: Final = 1.0
 """Seconds after which the other server is asked whether it still has a request."""
 
-_ELSEWHERE: Final = 1.0
+_ELSEWHERE: Final = 2.0
 """Seconds in which the others have to say whether they know an event."""
 
 _STALE: Final = codec.pack("stale_runner")
@@ -181,7 +181,7 @@ class Relay:
         """Publish what has waited for a connection."""
         unsent, self._unsent = self._unsent, []
         for subject, payload, number in unsent:
-            if not number or number in self._sent:
+            if not number or number in self._sent or number in self._emitted:
                 self._send(subject, payload, number)
 
     def fail(self, server: str | None = None) -> None:
@@ -322,12 +322,7 @@ class Relay:
         self._next += 1
         number = self._next
         self._emitted[number] = _Emitted(others, answer, self._loop)
-        try:
-            self._connection.publish(
-                f"{self._prefix}.known", path, reply=self._reply_subject(number)
-            )
-        except NatsError:
-            self._emitted[number].give_up()
+        self._send(f"{self._prefix}.known", path, number)
 
     def _on_known(self, message: NatsMessage) -> None:
         node = self._router.tree.node_at(message.payload)
