@@ -14,6 +14,11 @@ _CHANGES: Final = "/meta/changed"
 """The event that our server emits for each node that is registered; others may not have it."""
 
 
+_OF_RUNNERS: Final = "/eshet_rules/"
+"""The beginning of the paths of runners and their rules. Nothing sets these, and there are many:
+one for each rule, registered one after the other."""
+
+
 class OwnerWatch:
     """Notices each node that is registered, and has its settings compared and sent again.
 
@@ -45,7 +50,7 @@ class OwnerWatch:
 
     def _on_change(self, change: Any) -> None:
         match change:
-            case ["added" | "owned", str(path), _]:
+            case ["added" | "owned", str(path), _] if not path.startswith(_OF_RUNNERS):
                 if not self._added:
                     # Once for all that were registered in this turn of the loop.
                     asyncio.get_running_loop().call_soon(self._notify)

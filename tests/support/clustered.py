@@ -14,16 +14,13 @@ from eshet_rules.cluster.assignment import Candidate, rank
 from eshet_rules.config import ClusterSettings, Configuration
 from eshet_rules.runner.main import run
 from tests.conftest import Advance
-from tests.support.nats import NatsServer
+from tests.support.nats import NatsCluster, NatsServer
 from tests.support.proxy import Proxy
 from tests.support.rules import Folder, Log
 
 __all__ = ["ClusteredHouse", "ClusteredRunner"]
 
 T = TypeVar("T")
-
-_SPEED = 2
-"""Seconds of the loop's clock for each real one: the heartbeats of JetStream are a second apart."""
 
 _TICK = 0.01
 
@@ -104,25 +101,33 @@ class ClusteredRunner:
 class ClusteredHouse:
     """Several runners of a cluster, and a client that is not one of them.
 
-    The clock of the loop is twice as fast as the real one, which the nats-server follows.
-
     Args:
-        nats: the server.
+        nats: the server, or the servers.
         tree: the name of a tree of its own.
         folder: of the rules.
         advance: the fixture.
+        speed: seconds of the loop's clock for each real one. The heartbeats of JetStream are a real
+            second apart, and electing a leader takes some.
     """
 
-    def __init__(self, nats: NatsServer, tree: str, folder: Folder, advance: Advance) -> None:
+    def __init__(
+        self,
+        nats: NatsServer | NatsCluster,
+        tree: str,
+        folder: Folder,
+        advance: Advance,
+        speed: float = 2,
+    ) -> None:
         self.nats = nats
         self.tree = tree
         self.folder = folder
         self.runners: dict[str, ClusteredRunner] = {}
         self._advance = advance
+        self._speed = speed
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        server = JoinedServer(NatsAddress.parse(f"{self.nats.url}/{self.tree}"))
+        self.server = server = JoinedServer(NatsAddress.parse(f"{self.nats.url}/{self.tree}"))
         await self.paced(self._stack.enter_async_context(server))
         self.client = Client(server=server)
         await self.paced(self._stack.enter_async_context(self.client))
@@ -139,6 +144,7 @@ class ClusteredHouse:
 
     def proxy(self) -> Proxy:
         """Return a proxy in front of the nats-server."""
+        assert isinstance(self.nats, NatsServer)
         return Proxy(("127.0.0.1", self.nats.port))
 
     def start(
@@ -201,5 +207,5 @@ class ClusteredHouse:
             began = time.monotonic()
             tick = loop.run_in_executor(None, time.sleep, _TICK)
             await asyncio.wait([future, tick], return_when=asyncio.FIRST_COMPLETED)
-            await self._advance(_SPEED * min(time.monotonic() - began, 2 * _TICK))
+            await self._advance(self._speed * min(time.monotonic() - began, 2 * _TICK))
         return await future

@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
+from eshet.nats.jetstream import api
 from eshet_rules.config import Where
 from tests.support.clustered import ClusteredHouse
-from tests.support.nats import nats_server
+from tests.support.nats import nats_cluster, nats_server
 from tests.support.rules import Folder
 
 NUMBERS = itertools.count()
@@ -302,3 +303,19 @@ async def test_a_restarted_runner_has_the_state_of_its_modules(house):
     house.start("attic")
     await house.until_shared("attic")
     assert await counts(house) == dict.fromkeys(MODULES, 1)
+
+
+async def test_the_end_of_a_leading_nats_server_moves_nothing(folder, advance, tmp_path_factory):
+    for name in MODULES:
+        folder.write(f"{name}.py", COUNTER.format(name=name))
+    with nats_cluster(tmp_path_factory.mktemp("nats")) as nats:
+        async with ClusteredHouse(nats, "test", folder, advance, speed=1) as house:
+            attic, cellar = house.start("attic"), house.start("cellar")
+            await house.until_shared("attic", "cellar")
+            before = attic.loaded(), cellar.loaded()
+            info = api(house.server.connection, "STREAM.INFO.KV_test_runners", {}, "look at")
+            nats.server((await house.paced(info))["cluster"]["leader"]).kill()
+            await house.pass_time(12)
+            assert (attic.loaded(), cellar.loaded()) == before
+            for runner in (attic, cellar):
+                assert "cluster.leases_lost" not in runner.log.events()
