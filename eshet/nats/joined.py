@@ -8,7 +8,6 @@ see if a single server were gone, and accepts them again when it has joined the 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Final, Self
 
 from eshet.nats.address import NatsAddress
@@ -86,14 +85,6 @@ class JoinedServer(Server):
     async def __aenter__(self) -> Self:
         await self.open()
         return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __repr__(self) -> str:
         return f"<JoinedServer at {self.address}>"

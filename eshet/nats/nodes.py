@@ -19,7 +19,6 @@ from eshet.messages import ReplyError
 from eshet.nats.bucket import Bucket
 from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError, RevisionConflict
-from eshet.nats.fence import Fence
 from eshet.nats.members import Members
 from eshet.nats.relay import Relay
 from eshet.server.peer import Asked, Peer
@@ -122,7 +121,6 @@ class Nodes:
         router: of this server.
         members: the servers.
         relay: sends requests to other servers.
-        fence: the newest tokens.
         flush: called when there is output for clients.
         log: receives what goes wrong.
     """
@@ -133,7 +131,6 @@ class Nodes:
         router: SharedRouter,
         members: Members,
         relay: Relay,
-        fence: Fence,
         flush: Callable[[], object],
         log: logging.Logger,
     ) -> None:
@@ -143,7 +140,6 @@ class Nodes:
         self._router = router
         self._members = members
         self._relay = relay
-        self._fence = fence
         self._flush = flush
         self._log = log
         self._records: dict[bytes, _Record] = {}

@@ -91,9 +91,7 @@ class NatsUplink:
             connection, self._servers_bucket, self.id, details, ttl, self._relay.ask_subject, log
         )
         """The servers that share the tree."""
-        self._nodes = Nodes(
-            self._nodes_bucket, router, self.members, self._relay, self.fence, flush, log
-        )
+        self._nodes = Nodes(self._nodes_bucket, router, self.members, self._relay, flush, log)
         self.members.on_new = self._nodes.on_member
         self.members.on_gone = self._on_gone
         self.fence.on_newer = self._on_newer_token
@@ -153,7 +151,9 @@ class NatsUplink:
         States of clients with a lease are kept until their next holders have taken them.
         """
         end = self._loop.time() + KEPT
-        while self._loop.time() < end and any(map(self._router.tree.nodes_of, self._departed)):  # noqa: ASYNC110
+        nodes_of = self._router.tree.nodes_of
+        # Polled, as nothing notifies of a node that another server has taken.
+        while self._loop.time() < end and any(map(nodes_of, self._departed)):  # noqa: ASYNC110
             await asyncio.sleep(_PAUSE)
         self._nodes.leave()
         await self.members.leave()
@@ -265,7 +265,10 @@ class NatsUplink:
             except (NatsError, TimeoutError) as error:
                 self._log.debug("requests are handled without the newest changes: %s", error)
             for then in waiting:
-                then()
+                try:
+                    then()
+                except Exception:  # it must not hold up the requests of others
+                    self._log.exception("a request could not be handled")
             self._flush()
         self._catching_up = None
 
