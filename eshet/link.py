@@ -20,7 +20,10 @@ class LinkTransport(asyncio.Transport):
         self._protocol: asyncio.BaseProtocol = protocol
         self._peer: LinkTransport | None = None
         self._closing = False
-        self._unread: list[bytes] | None = None  # data received while reading is paused
+        self._is_paused = False
+        self._is_held = False
+        self._is_lost = False  # while it is held
+        self._unread: list[bytes] = []  # data received while reading is paused, or while held
 
     def join(self, peer: "LinkTransport") -> None:
         """Make `peer` the other end of this one."""
@@ -35,7 +38,7 @@ class LinkTransport(asyncio.Transport):
         """Close both ends, after written data was received."""
         if not self._closing:
             self._closing = True
-            self._loop.call_soon(self._protocol.connection_lost, None)
+            self._loop.call_soon(self._lose)
             if self._peer is not None:
                 self._loop.call_soon(self._peer.close)
 
@@ -65,26 +68,51 @@ class LinkTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Buffer received data until `resume_reading`."""
-        if self._unread is None:
-            self._unread = []
+        self._is_paused = True
 
     def resume_reading(self) -> None:
         """Deliver the buffered data, and resume normal delivery."""
-        unread, self._unread = self._unread, None
-        if unread:
-            self._receive(b"".join(unread))
+        self._is_paused = False
+        if not self._closing:
+            self._deliver()
 
     def is_reading(self) -> bool:
         """Whether received data is delivered."""
-        return self._unread is None and not self._closing
+        return not (self._is_paused or self._closing)
+
+    def hold(self) -> None:
+        """Deliver nothing to this end until `release`: neither data nor the end of the link."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Deliver what has arrived since `hold`, and resume normal delivery."""
+        self._is_held = False
+        self._deliver()
+        if self._is_lost:
+            self._lose()
 
     def _receive(self, data: bytes) -> None:
         if self._closing:
             return
-        if self._unread is not None:
+        if self._is_paused or self._is_held:
             self._unread.append(data)
         elif isinstance(self._protocol, asyncio.Protocol):
             self._protocol.data_received(data)
+
+    def _deliver(self) -> None:
+        """Deliver what has waited, unless it has to wait on."""
+        if self._unread and not (self._is_paused or self._is_held):
+            data = b"".join(self._unread)
+            self._unread.clear()
+            if isinstance(self._protocol, asyncio.Protocol):
+                self._protocol.data_received(data)
+
+    def _lose(self) -> None:
+        if self._is_held:
+            self._is_lost = True
+        else:
+            self._is_lost = False
+            self._protocol.connection_lost(None)
 
 
 def link(

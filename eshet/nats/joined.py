@@ -7,9 +7,11 @@ see if a single server were gone, and accepts them again when it has joined the 
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
+from eshet.link import LinkTransport
 from eshet.nats.address import NatsAddress
 from eshet.nats.connection import NatsConnection
 from eshet.nats.exceptions import NatsError
@@ -79,6 +81,8 @@ class JoinedServer(Server):
         self._joined = asyncio.Event()
         self._cut_off: asyncio.Future[str] = self._loop.create_future()
         self._grace: asyncio.TimerHandle | None = None
+        self._leased: weakref.WeakSet[LinkTransport] = weakref.WeakSet()
+        self._are_suspended = False
         self.connection.on_lost = self._connection_lost
         self.connection.on_restored = self._connection_restored
 
@@ -148,7 +152,24 @@ class JoinedServer(Server):
         """
         if not self.is_joined:
             raise ConnectionError(f"{self.address}: {self._reason}")
-        return await super().connect(protocol_factory, lease)
+        transport = await super().connect(protocol_factory, lease)
+        if lease is not None and isinstance(transport, LinkTransport):
+            self._leased.add(transport)
+            if self._are_suspended:
+                transport.hold()
+        return transport
+
+    def suspend_rules(self) -> None:
+        """Let clients with a lease receive nothing until `resume_rules`."""
+        self._are_suspended = True
+        for transport in list(self._leased):
+            transport.hold()
+
+    def resume_rules(self) -> None:
+        """Let them receive all that they have missed."""
+        self._are_suspended = False
+        for transport in list(self._leased):
+            transport.release()
 
     def leased(self, lease: Lease) -> "LeasedConnector":
         """Return a connector for a client that acts in a role, as long as its lease is valid.

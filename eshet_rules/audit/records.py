@@ -1192,6 +1192,17 @@ class LeasesLost(_Cluster, kw_only=True):
     why: Annotated[str, Meta(description="the reason")]
 
 
+@_event("cluster.rules_suspended", "suspended its rules for a time", level="warning")
+class RulesSuspended(Record, kw_only=True):
+    """The rules of this runner did nothing for half a second or longer, and then went on.
+
+    Others might have taken their modules without this runner knowing it. Less is not logged.
+    """
+
+    seconds: Annotated[float, Meta(description="for how long")]
+    why: Annotated[str, Meta(description="the reason")]
+
+
 @_event("cluster.versions_differ", "runners have different rules", level="warning")
 class VersionsDiffer(_Cluster, kw_only=True):
     """Two runners of a cluster have different versions of files. Logged once for these versions."""

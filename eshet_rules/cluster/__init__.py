@@ -14,6 +14,7 @@ checkpoints      the snapshots of modules, which move with them
 balancing        decides which leases to take, and which to give up
 comparison       warns of runners with different rules
 summary          what a runner tells of itself and its cluster
+suspension       suspends the rules while others may run them without this runner knowing it
 roster           the runners of the cluster, and who holds which lease
 entries          the entries in NATS by which runners agree
 assignment       ranks the runners for each module

@@ -45,6 +45,7 @@ from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
 from eshet_rules.cluster.shared_trail import trail_stream
 from eshet_rules.cluster.summary import summarize
+from eshet_rules.cluster.suspension import Suspension, time_with_sleep
 from eshet_rules.cluster.trail_publisher import TrailPublisher
 from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
@@ -131,6 +132,7 @@ class Cluster:
             self._runners_bucket, name, self.runner, settings, self._presence
         )
         self._attached: ModuleLoader | None = None
+        self._suspension: Suspension | None = None
         self._others: set[str] = set()
         self._watches: list[Watch] = []
         self._trail: TrailPublisher | None = None
@@ -184,6 +186,16 @@ class Cluster:
         self.server.on_members = self._on_members
         loop = asyncio.get_running_loop()
         if isinstance(loop, RuleLoop):
+            self._suspension = suspension = Suspension(
+                loop,
+                self.server,
+                presence=self._presence,
+                is_connected=lambda: self.server.connection.is_connected,
+                now=loop.time,
+                elapsed=time_with_sleep,
+                log=self._log,
+            )
+            self._presence.on_renewed = suspension.renewed
             loop.on_wake = self.check
 
     # --- what the runner asks -----------------------------------------------------------------
@@ -204,13 +216,16 @@ class Cluster:
         self._loader.note_packed(snapshots)
 
     def check(self) -> None:
-        """Drop all modules if no sign of life could be given; see `Presence.check`.
+        """Drop all modules if no sign of life could be given, or suspend the rules.
 
         The loop calls this each time that it wakes up, before anything else runs: so after the
-        process was stopped for a time, no rule acts that runs elsewhere by now.
+        process was stopped for a time, no rule acts that runs elsewhere by now; see
+        `Presence.check` and `Suspension`.
         """
         try:
             self._presence.check()
+            if self._suspension is not None:
+                self._suspension.check()
         except Exception as error:
             emit(self._log, ComponentFailed(component="cluster"), error=error)
 
@@ -276,6 +291,7 @@ class Cluster:
         except (NatsError, TimeoutError):
             pass  # the others will notice
         finally:
+            self._resume()
             for watch in self._watches:
                 await watch.close()
             self._watches.clear()
@@ -382,6 +398,11 @@ class Cluster:
     def _on_end(self, why: str) -> None:
         """Drop all modules at once, as the presence has ended."""
         self._lose(sorted(self._leases.held), why)
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._suspension is not None:
+            self._suspension.end()
 
     def _lose(self, modules: list[str], why: str) -> None:
         self._loader.lose(modules)

@@ -59,6 +59,8 @@ class Presence:
         """The loop's time at which it ends for this runner unless it is renewed."""
         self.on_end: Callable[[str], object] = lambda why: None
         """Called in the step of the loop in which it ends, with the reason; not after `leave`."""
+        self.on_renewed: Callable[[float], object] = lambda sent: None
+        """Called when a sign of life was stored, with the loop's time at which it was sent."""
         self._bucket = bucket
         self._roster = roster
         self._entry = entry
@@ -187,6 +189,7 @@ class Presence:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self.expires, self.check)
+        self.on_renewed(sent)
 
     def _forget(self) -> None:
         self.number = 0

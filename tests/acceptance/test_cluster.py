@@ -1,14 +1,17 @@
 """Runners of a cluster in processes of their own, which are killed, stopped and frozen."""
 
+import asyncio
 import contextlib
 import itertools
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.support.nats import NatsServer, nats_program, nats_server
 from tests.support.processes import command
+from tests.support.proxy import Proxy
 from tests.support.rules import Folder
 from tests.support.runner import Runner, runner
 
@@ -43,21 +46,24 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest.fixture
 def start(nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Start:
-    """Start a runner; one that starts sooner has a larger weight."""
+    """Start a runner; one that starts sooner has a larger weight.
+
+    Its URL of NATS may be that of a proxy.
+    """
     tree, weights = f"test{next(NUMBERS)}", itertools.chain([100], itertools.repeat(0.01))
     folder = Folder(tmp_path_factory.mktemp("rules"))
     file = folder.path / "beats.txt"
     folder.write("beats.py", BEATS.format(file=str(file)))
 
     @contextlib.contextmanager
-    def start(name: str) -> Iterator[Runner]:
+    def start(name: str, url: str = nats.url) -> Iterator[Runner]:
         place = tmp_path_factory.mktemp(name)
         config = place / "eshet-rules.toml"
         config.write_text(
             f"""
             [cluster]
             name = "house"
-            server = "{nats.url}/{tree}"
+            server = "{url}/{tree}"
             listen = "127.0.0.1:0"
             runner = "{name}"
             weight = {next(weights)}
@@ -89,10 +95,46 @@ def wait_until_running(runner: Runner) -> dict[str, object]:
     return taken
 
 
+class ThreadedProxy:
+    """A proxy in front of a NATS server, in a thread of its own."""
+
+    def __init__(self, proxy: Proxy, loop: asyncio.AbstractEventLoop) -> None:
+        self.address = proxy.address
+        self._proxy = proxy
+        self._loop = loop
+
+    def call(self, method: Callable[[Proxy], object]) -> None:
+        """Call a method of the proxy in its thread."""
+        done = threading.Event()
+
+        def run() -> None:
+            method(self._proxy)
+            done.set()
+
+        self._loop.call_soon_threadsafe(run)
+        assert done.wait(10)
+
+
 @contextlib.contextmanager
-def both(start: Start) -> Iterator[tuple[Runner, Runner]]:
+def proxied(nats: NatsServer) -> Iterator[ThreadedProxy]:
+    with asyncio.Runner() as runner:
+        proxy = Proxy(("127.0.0.1", nats.port))
+        loop = runner.get_loop()
+        runner.run(proxy.__aenter__())
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            yield ThreadedProxy(proxy, loop)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            runner.run(proxy.__aexit__(None, None, None))
+
+
+@contextlib.contextmanager
+def both(start: Start, *urls: str) -> Iterator[tuple[Runner, Runner]]:
     """Start a runner that runs the module, and then another one."""
-    with start("attic") as attic:
+    with start("attic", *urls) as attic:
         wait_until_running(attic)
         with start("cellar") as cellar:
             cellar.wait_for("cluster.joined", others=["attic"])
@@ -136,6 +178,43 @@ def test_a_frozen_runner_drops_its_modules_before_it_acts_again(start: Start) ->
         assert (again["why"], again["from_runner"]) == ("moved", "cellar")
         assert turns(start) == [attic.process.pid, cellar.process.pid, attic.process.pid]
         assert attic.stop() == 0
+
+
+def test_a_runner_without_nats_is_suspended_before_another_one_acts(
+    start: Start, nats: NatsServer
+) -> None:
+    with proxied(nats) as proxy, both(start, f"nats://{proxy.address}") as (attic, cellar):
+        proxy.call(Proxy.stall)
+        proxy.call(Proxy.cut)
+        taken = wait_until_running(cellar)
+        assert (taken["why"], taken["from_runner"]) == ("gone", "attic")
+        assert taken["without_s"] < 8  # so the presence of the other one had not ended for itself
+        proxy.call(Proxy.flow)
+        proxy.call(Proxy.cut)
+        suspended = attic.wait_for("cluster.rules_suspended")
+        assert suspended["why"] == "there is no connection to NATS"
+        wait_until_running(attic)
+        assert turns(start) == [attic.process.pid, cellar.process.pid, attic.process.pid]
+        assert attic.stop() == 0
+
+
+def test_rules_go_on_where_they_were_after_an_outage_of_seconds(
+    start: Start, nats: NatsServer
+) -> None:
+    with proxied(nats) as proxy, start("attic", f"nats://{proxy.address}") as attic:
+        wait_until_running(attic)
+        proxy.call(Proxy.stall)
+        proxy.call(Proxy.cut)
+        attic.wait_for("connection.lost")  # of its clients: it was cut off for 2 s
+        proxy.call(Proxy.flow)
+        proxy.call(Proxy.cut)
+        assert attic.wait_for("cluster.rules_suspended")["seconds"] > 1
+        attic.wait_for("beat")
+        numbers = [number for _, number in beats(start)]
+        assert numbers == list(range(len(numbers)))
+        assert attic.stop() == 0
+        said = {record["event"] for record in attic.records}
+        assert "cluster.leases_lost" not in said
 
 
 def test_commands_reach_a_runner_through_nats(start: Start, nats: NatsServer) -> None:

@@ -58,3 +58,35 @@ async def test_both_ends_may_close_and_each_is_lost_once(advance: Advance) -> No
     one.transport.close()
     await advance(0)
     assert one.log == other.log == ["made", ("lost", None)]
+
+
+async def test_an_end_that_is_held_receives_all_in_the_end(advance: Advance) -> None:
+    one, other = ends()
+    other.transport.hold()
+    one.transport.write(b"a")
+    one.transport.write(b"b")
+    one.transport.close()
+    await advance(0)
+    assert other.log == ["made"]
+    assert one.log == ["made", ("lost", None)]
+    other.transport.release()
+    assert other.log == ["made", b"ab", ("lost", None)]
+
+
+async def test_an_end_that_is_released_still_waits_while_reading_is_paused(
+    advance: Advance,
+) -> None:
+    one, other = ends()
+    other.transport.pause_reading()
+    other.transport.hold()
+    one.transport.write(b"a")
+    await advance(0)
+    other.transport.release()
+    one.transport.write(b"b")
+    await advance(0)
+    assert other.log == ["made"]
+    other.transport.resume_reading()
+    assert other.log == ["made", b"ab"]
+    one.transport.write(b"c")
+    await advance(0)
+    assert other.log == ["made", b"ab", b"c"]

@@ -3,6 +3,7 @@
 asyncio runs all ready steps in the order in which they became ready. A rule that starts 100,000
 tasks in one turn would delay all other rules for seconds, in 100,000 short steps. In this loop, if
 many steps are ready, the rules take turns: a few steps of each, and then new input from outside.
+Rules can also be suspended for a time, in which everything else goes on.
 """
 
 import asyncio
@@ -56,6 +57,7 @@ class FairQueue(deque[asyncio.Handle]):
         self._later: dict[object, deque[asyncio.Handle]] = {}  # the rest of each owner's handles
         self._last: asyncio.Handle | None = None  # of the present round, if rules take turns
         self._is_interrupted = False
+        self._are_suspended = False
 
     def append(self, handle: asyncio.Handle) -> None:
         """Add a handle, and note that its scope is going to be active."""
@@ -65,10 +67,13 @@ class FairQueue(deque[asyncio.Handle]):
         super().append(handle)
 
     def __bool__(self) -> bool:
-        return super().__len__() > 0 or bool(self._later)
+        return super().__len__() > 0 or bool(self._later and not self._are_suspended)
 
     def __len__(self) -> int:
         """Return how many handles to run in this round; if there are many, not all of them."""
+        if self._are_suspended:
+            super().extend(self._sort())
+            return super().__len__()
         if self._is_interrupted:
             self._is_interrupted = False
             if left := self._left_of_round():
@@ -77,9 +82,18 @@ class FairQueue(deque[asyncio.Handle]):
             self._share_out()
         return super().__len__()
 
+    def suspend(self) -> None:
+        """Let the handles of all owners wait until `resume`."""
+        self._are_suspended = True
+        self._is_interrupted = False
+
+    def resume(self) -> None:
+        """Let them run again, in their order."""
+        self._are_suspended = False
+
     def continue_round(self) -> None:
         """Let the next round be the rest of the present one, which an exception has left."""
-        self._is_interrupted = True
+        self._is_interrupted = not self._are_suspended
 
     def _left_of_round(self) -> int:
         for number, handle in enumerate(self, 1):
@@ -155,6 +169,14 @@ class RuleLoop(asyncio.SelectorEventLoop):
     @on_wake.setter
     def on_wake(self, callback: Callable[[], object] | None) -> None:
         self._selector_of_rules.on_wake = callback
+
+    def suspend_rules(self) -> None:
+        """Let the steps of rules wait until `resume_rules`; everything else goes on."""
+        self._queue.suspend()
+
+    def resume_rules(self) -> None:
+        """Let rules go on, with all that has become ready meanwhile, in its order."""
+        self._queue.resume()
 
     def end_in_child(self) -> None:
         """End the process when it returns to this loop; called in a forked child.

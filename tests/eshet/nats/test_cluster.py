@@ -44,7 +44,8 @@ async def leader(bucket: Bucket, cluster: NatsCluster) -> NatsServer:
 )
 async def test_the_number_of_replicas(cluster, connect: Connect, advance, name, options, replicas):
     bucket = Bucket((await connect(cluster.url + options)).connection, name)
-    await at_real_pace(bucket.open(), advance)
+    opening = open_with_three_replicas(bucket) if replicas == 3 else bucket.open()
+    await at_real_pace(opening, advance)
     assert (await info(bucket))["config"]["num_replicas"] == replicas
 
 

@@ -10,6 +10,7 @@ from contextvars import Context
 
 import pytest
 
+from eshet.interpreter import task_of
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.guard.rule_loop import MUCH, SHARE, FairQueue, RuleLoop
@@ -412,3 +413,60 @@ def test_the_loop_tells_that_it_wakes_up_before_any_step():
     assert told[0] == "wake"
     for step in ("input", "timer"):
         assert told[told.index(step) - 1] == "wake"
+
+
+@pytest.mark.parametrize("flood", [3, 100_000])
+def test_while_rules_are_suspended_only_the_runner_has_turns(flood):
+    queue = fair_queue(flood=flood, others=["a", None, "b", None])
+    run_round(queue)
+    queue.append(Handle("a", 1))
+    queue.suspend()
+    queue.append(Handle(None, 2))
+    queue.append(Handle("a", 2))
+    assert [handle.owner for handle in run_all(queue)] == [None]
+    assert not queue  # so the loop waits for input
+    queue.append(Handle(None, 3))
+    assert [handle.owner for handle in run_all(queue)] == [None]
+    queue.resume()
+    assert queue
+    of_a = [handle.number for handle in run_all(queue) if handle.owner == "a"]
+    assert of_a[-2:] == [1, 2]
+
+
+def test_a_rule_stands_still_while_it_is_suspended_and_then_goes_on(monkeypatch):
+    done = []
+
+    async def count(rule):
+        while True:
+            done.append(rule)
+            await asyncio.sleep(0)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop._queue, "_owner_of", owner_of)
+        tasks = [asyncio.create_task(count(name), name=name) for name in ("rule", "runner")]
+        for step in ("runs", "is suspended", "goes on"):
+            if step == "is suspended":
+                loop.suspend_rules()
+            if step == "goes on":
+                loop.resume_rules()
+            done.clear()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            seen[step] = set(done)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    def owner_of(handle):
+        task = task_of(handle)
+        return "rule" if task is not None and task.get_name() == "rule" else None
+
+    seen = {}
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        runner.run(main())
+    assert seen == {
+        "runs": {"rule", "runner"},
+        "is suspended": {"runner"},
+        "goes on": {"rule", "runner"},
+    }
