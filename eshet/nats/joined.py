@@ -171,6 +171,24 @@ class JoinedServer(Server):
         for transport in list(self._leased):
             transport.release()
 
+    def set_aside(self, role: str) -> None:
+        """Send no more events to the clients in a role, as another holder of its lease follows.
+
+        For a few seconds, the events wait for the next holder, until it listens to them and
+        `end_holding` is called.
+        """
+        self._shared_router.set_aside(role)
+
+    def end_holding(self, role: str) -> None:
+        """Send the clients in a role the events that wait for them, as they can handle them now."""
+        self._shared_router.end_holding(role)
+        self.flush_soon()
+
+    @property
+    def _shared_router(self) -> SharedRouter:
+        assert isinstance(self.router, SharedRouter)  # noqa: S101 - see `_make_router`
+        return self.router
+
     def leased(self, lease: Lease) -> "LeasedConnector":
         """Return a connector for a client that acts in a role, as long as its lease is valid.
 
@@ -206,13 +224,11 @@ class JoinedServer(Server):
     # --- membership ---------------------------------------------------------------------------
 
     async def _join(self) -> None:
-        router = self.router
-        assert isinstance(router, SharedRouter)  # noqa: S101 - made above
         self._uplink = uplink = NatsUplink(
             self.connection,
             self.address.prefix,
             self.address.replicas,
-            router,
+            self._shared_router,
             self._details,
             self._ttl,
             self.flush_soon,

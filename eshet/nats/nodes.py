@@ -21,8 +21,9 @@ from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError, RevisionConflict
 from eshet.nats.members import Members
 from eshet.nats.relay import Relay
+from eshet.server.departed import Departed
 from eshet.server.peer import Asked, Peer
-from eshet.server.shared import Claim, Departed, RemoteOwner, SharedRouter
+from eshet.server.shared import Claim, RemoteOwner, SharedRouter
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
 __all__ = ["Nodes", "key_of", "path_of"]

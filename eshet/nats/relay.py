@@ -30,6 +30,8 @@ from eshet.nats.exceptions import NatsError
 from eshet.nats.fence import Fence
 from eshet.protocol.framing import FrameReader
 from eshet.protocol.requests import Requests
+from eshet.server.departed import MissedEvent
+from eshet.server.held_events import HeldEvents
 from eshet.server.peer import Asked, Lease, Peer, Traffic
 from eshet.server.shared import SharedRouter
 from eshet.server.tree import TreeError
@@ -59,12 +61,32 @@ _HEAD: Final = 3
 _ANY_LENGTH: Final = 1 << 32  # NATS has its own limit
 _REQUEST: Final = 0
 _WHICH: Final = 1
+_MISSED: Final = 2
+
+_MISSED_WITHIN: Final = 1.0
+"""Seconds in which the server of the last holder of a lease has to say what that has missed."""
 
 
 class _Sent(NamedTuple):
     asked: Asked
     server: str
     since: float
+
+
+class _Served(NamedTuple):
+    """A request of another server.
+
+    Args:
+        reply: the subject of its answer.
+        role: the role of the client, if that has a lease.
+        token: its fencing token.
+        was_forwarded: whether it has come from a third server.
+    """
+
+    reply: str
+    role: str | None
+    token: int
+    was_forwarded: bool
 
 
 class Relay:
@@ -114,7 +136,8 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._sent: dict[int, _Sent] = {}
         self._next = 0
-        self._served: Requests[str] = Requests()
+        self._served: Requests[_Served] = Requests()
+        self._missed: dict[int, tuple[HeldEvents, asyncio.TimerHandle]] = {}
         self._emitted: dict[int, _Emitted] = {}
         self._frames = FrameReader(accepts_long=True)
         self._subscriptions: list[Subscription] = []
@@ -153,13 +176,18 @@ class Relay:
         """Send a request to the server of the owner of a node.
 
         Raises:
-            TreeError: the request came from another server.
+            TreeError: the request came from another server, which had it from a third one.
         """
-        if asked[0] is self.peer:
-            raise TreeError("no_owner")
+        role, token = _lease_of(asked[0])
+        is_forwarded = asked[0] is self.peer
+        if is_forwarded:  # the node has a new owner, which the other server did not know yet
+            served = self._served.get(asked[1])
+            if served is None or served.was_forwarded:
+                raise TreeError("no_owner")
+            role, token = served.role, served.token
         self._next += 1
         number = self._next
-        message = [_REQUEST, code, *_lease_of(asked[0]), rest]
+        message = [_REQUEST, code, role, token, is_forwarded, rest]
         try:
             self._send(self.ask_subject(server), msgpack.packb(message), number)
         except MessageTooLong:
@@ -181,7 +209,9 @@ class Relay:
         """Publish what has waited for a connection."""
         unsent, self._unsent = self._unsent, []
         for subject, payload, number in unsent:
-            if not number or number in self._sent or number in self._emitted:
+            if not number or any(
+                number in each for each in (self._sent, self._emitted, self._missed)
+            ):
                 self._send(subject, payload, number)
 
     def fail(self, server: str | None = None) -> None:
@@ -223,6 +253,8 @@ class Relay:
             self._flush()
         elif (emitted := self._emitted.get(number)) is not None:
             emitted.count(is_known=bool(message.payload))
+        elif number in self._missed:
+            self._on_missed(number, message.payload)
 
     def _on_unknown(self, message: NatsMessage) -> None:
         """Fail the requests that another server does not have."""
@@ -240,27 +272,36 @@ class Relay:
             self._connection.publish(message.reply, b"")
             return
         match msgpack.unpackb(message.payload):
-            case [0, int(code), (str() | None) as role, int(token), bytes(rest)]:
-                self._serve(message.reply, code, role, token, rest)
+            case [
+                0,
+                int(code),
+                (str() | None) as role,
+                int(token),
+                bool(was_forwarded),
+                bytes(rest),
+            ]:
+                self._serve(_Served(message.reply, role, token, was_forwarded), code, rest)
             case [1, str(server), list(numbers)]:
-                served = set(self._served)
+                served = {each.reply for each in self._served}
                 unknown = [
                     each
                     for each in numbers
                     if f"{self._prefix}.reply.{server}.{each}" not in served
                 ]
                 self._publish(message.reply, unknown)
+            case [2, str(role), int(token), bytes(path)]:
+                self._send_missed(message.reply, self._router.take_missed(role, token, path))
 
-    def _serve(self, reply: str, code: int, role: str | None, token: int, rest: bytes) -> None:
-        if role is not None and self._fence.is_stale(role, token):
+    def _serve(self, served: _Served, code: int, rest: bytes) -> None:
+        if served.role is not None and self._fence.is_stale(served.role, served.token):
             self._log.warning(
                 "a request for %s is refused: it came from an earlier holder of the lease of %s",
                 rest.partition(b"\0")[0].decode(errors="replace"),
-                role,
+                served.role,
             )
-            self._send_answer(reply, ReplyError.code, _STALE)
+            self._send_answer(served.reply, ReplyError.code, _STALE)
             return
-        request_id = self._served.open(reply)
+        request_id = self._served.open(served)
         payload = bytes((_FROM_CLIENT.get(code, code), request_id >> 8, request_id & 0xFF)) + rest
         try:
             self._router.handle(self.peer, [payload])
@@ -275,8 +316,8 @@ class Relay:
         out = b"".join(self.peer.out)
         self.peer.out.clear()
         for payload in self._frames.feed(out):
-            reply = self._served.close(payload[1] << 8 | payload[2])
-            self._send_answer(reply, payload[0], payload[_HEAD:])
+            served = self._served.close(payload[1] << 8 | payload[2])
+            self._send_answer(served.reply, payload[0], payload[_HEAD:])
 
     def _send_answer(self, reply: str, code: int, value: bytes) -> None:
         try:
@@ -295,15 +336,15 @@ class Relay:
 
     # --- events -------------------------------------------------------------------------------
 
-    def emit(self, asker: Peer, path: bytes, value: bytes) -> None:
+    def emit(self, asker: Peer, path: bytes, event: MissedEvent) -> None:
         """Emit an event at the other servers."""
-        payload = msgpack.packb([*_lease_of(asker), value])
+        payload = msgpack.packb([*_lease_of(asker), *event])
         try:
             self._send(self._event_subject(path), payload)
         except MessageTooLong as error:
             self._log.warning("%s was emitted here only: %s", path.decode(), error)
 
-    def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:
+    def emit_elsewhere(self, asked: Asked, path: bytes, event: MissedEvent) -> None:
         """Emit an event that only other servers may know, and answer the client."""
         others = self._others()
         if not others:
@@ -313,7 +354,7 @@ class Relay:
         def answer(is_known: bool) -> None:
             self._emitted.pop(number, None)
             if is_known:
-                self.emit(asked[0], path, value)
+                self.emit(asked[0], path, event)
                 self._router.answer(asked, Reply.code, NIL)
             else:
                 self._router.answer(asked, ReplyError.code, _NOT_FOUND)
@@ -325,8 +366,8 @@ class Relay:
         self._send(f"{self._prefix}.known", path, number)
 
     def _on_known(self, message: NatsMessage) -> None:
-        node = self._router.tree.node_at(message.payload)
-        self._connection.publish(message.reply, b"" if node is None else b"1")
+        is_known = self._router.knows_event(message.payload)
+        self._connection.publish(message.reply, b"1" if is_known else b"")
 
     def _event_subject(self, path: bytes) -> str:
         return f"{self._prefix}.event{path.decode().replace('/', '.')}"
@@ -334,10 +375,49 @@ class Relay:
     def _on_event(self, message: NatsMessage) -> None:
         path = message.subject[len(self._prefix) + len(".event") :].replace(".", "/").encode()
         match msgpack.unpackb(message.payload):
-            case [(str() | None) as role, int(token), bytes(value)]:
+            case [(str() | None) as role, int(token), int(event_id), bytes(value)]:
                 if role is None or not self._fence.is_stale(role, token):
-                    self._router.emitted(path, value)
+                    self._router.emitted(path, MissedEvent(event_id, value))
                     self._flush()
+
+    def ask_missed(self, server: str, lease: Lease, path: bytes, held: HeldEvents) -> None:
+        """Get the events that came since the last holder of a lease was set aside.
+
+        Without an answer in time, there are none.
+
+        Args:
+            server: its server.
+            lease: the present one.
+            path: of the events.
+            held: is given the events.
+        """
+        self._next += 1
+        number = self._next
+        timer = self._loop.call_later(_MISSED_WITHIN, self._on_missed, number, b"")
+        self._missed[number] = held, timer
+        message = [_MISSED, lease.role, lease.token, path]
+        self._send(self.ask_subject(server), msgpack.packb(message), number)
+
+    def _on_missed(self, number: int, payload: bytes) -> None:
+        held, timer = self._missed.pop(number)
+        timer.cancel()
+        try:
+            events = [MissedEvent(int(n), bytes(value)) for n, value in msgpack.unpackb(payload)]
+        except (ValueError, TypeError):  # there is no answer, or it is none
+            events = []
+        held.note_missed(events)
+        self._router.flush_later(held.peer)
+        self._flush()
+
+    def _send_missed(self, reply: str, missed: list[MissedEvent]) -> None:
+        while True:
+            try:
+                self._publish(reply, missed)
+            except MessageTooLong as error:
+                self._log.warning("older half of %d missed events is lost: %s", len(missed), error)
+                missed = missed[len(missed) // 2 + 1 :]
+            else:
+                return
 
     # --- clients ------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from eshet.nats.fence import Fence
 from eshet.nats.members import Members
 from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
+from eshet.server.departed import Departed, MissedEvent
 from eshet.server.peer import Asked, Peer
-from eshet.server.shared import Claim, Departed, SharedRouter
+from eshet.server.shared import Claim, SharedRouter
 from eshet.server.tree import TreeNode
 
 __all__ = ["TTL", "NatsUplink"]
@@ -70,11 +71,11 @@ class NatsUplink:
         )
         self._leases_bucket = Bucket(connection, f"{prefix}_leases", replicas=replicas)
         self._buckets = (self._nodes_bucket, self._servers_bucket, self._leases_bucket)
+        self._loop = asyncio.get_running_loop()
         self.fence: Final = Fence(log)
         """The newest fencing tokens."""
         self._connection = connection
         self._router = router
-        self._loop = asyncio.get_running_loop()
         self.id: Final = secrets.token_hex(8)
         """The id of this server, which is new each time that it joins."""
         self._relay = Relay(
@@ -148,12 +149,14 @@ class NatsUplink:
     async def leave(self) -> None:
         """End the membership, so that the others notice at once.
 
-        States of clients with a lease are kept until their next holders have taken them.
+        What clients with a lease have left is kept until the next holders have taken it.
         """
         end = self._loop.time() + KEPT
         nodes_of = self._router.tree.nodes_of
         # Polled, as nothing notifies of a node that another server has taken.
-        while self._loop.time() < end and any(map(nodes_of, self._departed)):  # noqa: ASYNC110
+        while self._loop.time() < end and self.members.others:
+            if not any(each.events or nodes_of(each) for each in self._departed):
+                break
             await asyncio.sleep(_PAUSE)
         self._nodes.leave()
         await self.members.leave()
@@ -226,13 +229,25 @@ class NatsUplink:
         """See `Uplink`."""
         self._nodes.release(path)
 
-    def emit(self, peer: Peer, path: bytes, value: bytes) -> None:
+    def emit(self, peer: Peer, path: bytes, event: MissedEvent) -> None:
         """See `Uplink`."""
-        self._relay.emit(peer, path, value)
+        self._relay.emit(peer, path, event)
 
-    def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:
+    def emit_elsewhere(self, asked: Asked, path: bytes, event: MissedEvent) -> None:
         """See `Uplink`."""
-        self._relay.emit_elsewhere(asked, path, value)
+        self._relay.emit_elsewhere(asked, path, event)
+
+    def listening(self, peer: Peer, path: bytes) -> None:
+        """See `Uplink`."""
+        lease = peer.lease
+        before = None if lease is None else lease.predecessor
+        if lease is None or before is None or not self.members.is_alive(before):
+            return
+        held = self._router.hold_events(peer, path)
+        if before == self.id:
+            held.note_missed(self._router.take_missed(lease.role, lease.token, path))
+        else:
+            self._relay.ask_missed(before, lease, path, held)
 
     def departed(self, owner: Departed) -> None:
         """See `Uplink`."""

@@ -100,6 +100,11 @@ class Lease(Protocol):
         """Whether it has not ended."""
         ...
 
+    @property
+    def predecessor(self) -> str | None:
+        """The id of the server of the last holder, if that has just given the role up."""
+        ...
+
 
 class Peer:
     """A client after its hello.

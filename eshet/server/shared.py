@@ -6,6 +6,8 @@ until then its registration is a claim, which keeps what waits for the decision,
 unless another server has it.
 """
 
+import itertools
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -15,12 +17,14 @@ from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.messages import EventNotify, NotifyKnown, NotifyUnknown
 from eshet.protocol.framing import MAX_PAYLOAD, frame_without_id
 from eshet.protocol.payload import only_path
+from eshet.server.departed import Departed, MissedEvent, WaitingRequest
+from eshet.server.held_events import HeldEvents
 from eshet.server.limits import Limits
 from eshet.server.peer import Asked, Owner, Peer, TookLong
 from eshet.server.router import Handler, Router
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
-__all__ = ["Claim", "Departed", "RemoteOwner", "SharedRouter", "Uplink"]
+__all__ = ["Claim", "RemoteOwner", "SharedRouter", "Uplink"]
 
 _NO_OWNER: Final = codec.pack("no_owner")
 _HEAD: Final = 3  # the code and the id of a message
@@ -44,7 +48,7 @@ class Claim:
         self.request_id: Final = request_id
         self.path: Final = path
         self.kind: Final = kind
-        self.asked: Final[list[tuple[Asked, int, bytes]]] = []
+        self.asked: Final[list[WaitingRequest]] = []
         """Requests to the owner."""
         self.deferred: Final[list[tuple[Handler, int, bytes]]] = []
         """Later messages of the client about the node."""
@@ -56,7 +60,7 @@ class Claim:
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
         """See `eshet.server.peer.Owner`."""
-        self.asked.append((asked, code, rest))
+        self.asked.append(WaitingRequest(asked, code, rest))
 
 
 class RemoteOwner:
@@ -72,23 +76,6 @@ class RemoteOwner:
     def __init__(self, client_id: bytes, forward: Callable[[Asked, int, bytes], None]) -> None:
         self.client_id: Final = client_id
         self.ask: Final = forward
-
-
-class Departed:
-    """Owns the nodes of a client with a lease, for a while after it has left.
-
-    Their states keep their values until the next holder of the lease registers them.
-
-    Args:
-        client_id: of that client, packed.
-    """
-
-    def __init__(self, client_id: bytes) -> None:
-        self.client_id: Final = client_id
-
-    def ask(self, asked: Asked, code: int, rest: bytes) -> None:
-        """See `eshet.server.peer.Owner`; raises TreeError, as nobody answers."""
-        raise TreeError("no_owner")
 
 
 class Uplink(Protocol):
@@ -110,12 +97,16 @@ class Uplink(Protocol):
         """Give up a node, or a claim, of a client of this server."""
         ...
 
-    def emit(self, peer: Peer, path: bytes, value: bytes) -> None:
+    def emit(self, peer: Peer, path: bytes, event: MissedEvent) -> None:
         """Emit an event at the other servers."""
         ...
 
-    def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:
+    def emit_elsewhere(self, asked: Asked, path: bytes, event: MissedEvent) -> None:
         """Emit an event that only other servers may know, and answer the client."""
+        ...
+
+    def listening(self, peer: Peer, path: bytes) -> None:
+        """Hold the events for a client that follows another one; see `SharedRouter.hold_events`."""
         ...
 
     def joined(self, peer: Peer) -> None:
@@ -123,7 +114,7 @@ class Uplink(Protocol):
         ...
 
     def departed(self, owner: Departed) -> None:
-        """Call `SharedRouter.forget` with this owner after a while."""
+        """Call `SharedRouter.forget` with it after a while."""
         ...
 
 
@@ -145,6 +136,11 @@ class SharedRouter(Router):
         self.relay: Peer | None = None
         """The other servers, as a client of this router: they ask only for its own nodes."""
         self._claims: defaultdict[Peer, dict[bytes, Claim]] = defaultdict(dict)
+        self._aside: dict[Peer, Departed] = {}
+        self._missing: defaultdict[bytes, list[Departed]] = defaultdict(list)  # by event
+        self._held: defaultdict[Peer, list[HeldEvents]] = defaultdict(list)
+        self._event_ids = itertools.count(secrets.randbits(62))
+        self._event_id = 0  # of the event that is being passed on
 
     def _table(self) -> dict[type[messages.WithId], Handler]:
         table = super()._table()
@@ -174,8 +170,10 @@ class SharedRouter(Router):
             self._drop(claim)
             self.uplink.release(claim.path)
         nodes = self.tree.nodes_of(peer)
-        if peer.lease is not None and nodes:
-            departed = Departed(peer.client_id)
+        self._held.pop(peer, None)
+        departed = self._aside.pop(peer, None)
+        if peer.lease is not None and (nodes or departed is not None):
+            departed = departed or Departed(peer.client_id, peer.lease)
             for node in nodes:
                 self.tree.pass_on(node, departed)
             self.uplink.departed(departed)
@@ -184,11 +182,75 @@ class SharedRouter(Router):
         for node in nodes:
             self.uplink.release(node.path)
 
-    def forget(self, owner: Departed) -> None:
-        """Drop the nodes of a client that has left, unless others own them by now."""
-        for node in self.tree.nodes_of(owner):
+    def set_aside(self, role: str) -> None:
+        """Send no more events to the clients in a role: they wait for those that follow in it.
+
+        Args:
+            role: see `Lease`.
+        """
+        for peer in self.peers.values():
+            if peer.lease is None or peer.lease.role != role or peer in self._aside:
+                continue
+            departed = self._aside[peer] = Departed(peer.client_id, peer.lease)
+            nodes = self.tree.nodes_listened_by(peer)
+            events = [node for node in nodes if node.kind is NodeKind.EVENT]
+            departed.miss(node.path for node in events)
+            for node in events:
+                node.listeners[peer] = _ignore
+                self._missing[node.path].append(departed)
+
+    def forget(self, departed: Departed) -> None:
+        """Drop what a client has left, except for what others have taken by now."""
+        for node in self.tree.nodes_of(departed):
             self.remove(node)
             self.uplink.release(node.path)
+        for path in list(departed.events):
+            self._miss_no_more(departed, path)
+        for (asker, request_id), _, _ in departed.take_requests():
+            asker.fail(request_id, _NO_OWNER)
+            self._to_flush[asker] = None
+
+    def take_missed(self, role: str, token: int, path: bytes) -> list[MissedEvent]:
+        """Return the events that came since an earlier holder of a lease was set aside, once.
+
+        Args:
+            role: of the lease.
+            token: of the present holder.
+            path: of the events.
+        """
+        missed: list[MissedEvent] = []
+        for departed in list(self._missing.get(path, ())):
+            if departed.role == role and departed.token < token:
+                missed = max(missed, list(departed.events[path]), key=len)
+                self._miss_no_more(departed, path)
+        return missed
+
+    def _miss_no_more(self, departed: Departed, path: bytes) -> None:
+        del departed.events[path]
+        self._missing[path].remove(departed)
+        if not self._missing[path]:
+            del self._missing[path]
+
+    def hold_events(self, peer: Peer, path: bytes) -> HeldEvents:
+        """Let the events of a path wait for a listener; see `HeldEvents`."""
+        held = HeldEvents(peer, self.tree.find(path), lambda: self._event_id)
+        self._held[peer].append(held)
+        return held
+
+    def flush_later(self, peer: Peer) -> None:
+        """Send what waits for a client when `flush` is called."""
+        self._to_flush[peer] = None
+
+    def end_holding(self, role: str) -> None:
+        """Send the clients in a role the events that wait for them, as they can handle them now.
+
+        Args:
+            role: see `Lease`.
+        """
+        for peer in [each for each in self._held if each.lease and each.lease.role == role]:
+            for held in self._held.pop(peer):
+                held.note_ready()
+            self._to_flush[peer] = None
 
     def cut_off(self, peer: Peer, reason: str) -> None:
         """Drop a client and all that it owns, and end its connection."""
@@ -260,7 +322,7 @@ class SharedRouter(Router):
         if error is None:
             self._fulfil(claim, keeps_value=keeps_value)
             peer.reply(claim.request_id)
-            self._forward(claim)
+            self._forward(claim.asked, peer)
         else:
             self._drop(claim)
             peer.fail(claim.request_id, codec.pack(error))
@@ -277,16 +339,23 @@ class SharedRouter(Router):
             return
         if not keeps_value and isinstance(node.owner, RemoteOwner | Departed):
             self.update(node, None, self.now())
+        if isinstance(node.owner, Departed):
+            claim.asked[:0] = node.owner.take_requests(claim.path)
         self.tree.pass_on(node, claim.peer)
 
-    def _forward(self, claim: Claim) -> None:
-        """Forward the requests that have waited to the owner."""
-        for asked, code, rest in claim.asked:
+    def _forward(self, requests: Iterable[WaitingRequest], owner: Owner) -> None:
+        """Forward requests that have waited to the owner."""
+        for asked, code, rest in requests:
             try:
-                claim.peer.ask(asked, code, rest)
+                owner.ask(asked, code, rest)
             except TooManyRequests:
-                asked[0].fail(asked[1], codec.pack("too_many_requests"))
-                self._to_flush[asked[0]] = None
+                error = "too_many_requests"
+            except TreeError as refused:
+                error = refused.code
+            else:
+                continue
+            asked[0].fail(asked[1], codec.pack(error))
+            self._to_flush[asked[0]] = None
 
     def _drop(self, claim: Claim) -> None:
         """Undo a claim in the tree, and answer the requests that have waited."""
@@ -327,11 +396,11 @@ class SharedRouter(Router):
             super().notify(node, code, rest)
             return
         whole, unknown = frame_without_id(code, rest), node.path + b"\0"
-        for listener in node.listeners:
+        for listener, send in node.listeners.items():
             if len(rest) < listener.max_payload:
-                listener.send(whole)
+                send(whole)
             elif code == NotifyKnown.code:
-                listener.send(frame_without_id(NotifyUnknown.code, unknown))
+                send(frame_without_id(NotifyUnknown.code, unknown))
         self._notified[node] = None
 
     def _ask(self, peer: Peer, request_id: int, node: TreeNode, code: int, rest: bytes) -> None:
@@ -423,22 +492,50 @@ class SharedRouter(Router):
         self._to_flush[peer] = None
 
     def answer(self, asked: Asked, code: int, value: bytes) -> None:
-        """Answer a request of a client of this server, unless it has left."""
+        """Answer a request of a client, unless it has left, or of another server."""
         peer, request_id = asked
-        if self.peers.get(peer.client_id) is peer:
+        if peer is self.relay or self.peers.get(peer.client_id) is peer:
             peer.answer(code, request_id, value)
             self._to_flush[peer] = None
 
+    # --- events -------------------------------------------------------------------------------
+
+    def _event_listen(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        super()._event_listen(peer, request_id, rest)
+        if peer.lease is not None:
+            self.uplink.listening(peer, only_path(rest))
+
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
         path, _, value = rest.partition(b"\0")
+        event = MissedEvent(next(self._event_ids), value)
+        self._event_id = event.id
         try:
             super()._event_emit(peer, request_id, rest)
         except TreeError as error:
             if error.code != "path_not_found":
                 raise
-            self.uplink.emit_elsewhere((peer, request_id), path, value)
-        else:
-            self.uplink.emit(peer, path, value)
+            if path not in self._missing:
+                self.uplink.emit_elsewhere((peer, request_id), path, event)
+                return
+            peer.reply(request_id)
+        self._note_missed(path, event)
+        self.uplink.emit(peer, path, event)
+
+    def emitted(self, path: bytes, event: MissedEvent) -> None:
+        """Notify the listeners of an event that another server has emitted."""
+        self._note_missed(path, event)
+        self._event_id = event.id
+        node = self.tree.node_at(path)
+        if node is not None and node.kind is NodeKind.EVENT:
+            self.notify(node, EventNotify.code, path + b"\0" + event.value)
+
+    def knows_event(self, path: bytes) -> bool:
+        """Whether anybody here has registered an event, listens to it, or is going to."""
+        return self.tree.node_at(path) is not None or path in self._missing
+
+    def _note_missed(self, path: bytes, event: MissedEvent) -> None:
+        for departed in self._missing.get(path, ()):
+            departed.events[path].append(event)
 
     # --- from other servers -------------------------------------------------------------------
 
@@ -459,7 +556,10 @@ class SharedRouter(Router):
         """
         node = self.tree.node_at(path)
         if node is not None and node.kind is kind and node.owner is not None:
+            before = node.owner
             self.tree.pass_on(node, owner)
+            if isinstance(before, Departed):
+                self._forward(before.take_requests(path), owner)
         else:
             node = self.tree.register(path, kind, owner, self.now())
         self.update(node, value, since)
@@ -489,12 +589,6 @@ class SharedRouter(Router):
         for node in self.tree.nodes_of(owner):
             self.remove(node)
 
-    def emitted(self, path: bytes, value: bytes) -> None:
-        """Notify the listeners of an event that another server has emitted."""
-        node = self.tree.node_at(path)
-        if node is not None and node.kind is NodeKind.EVENT:
-            self.notify(node, EventNotify.code, path + b"\0" + value)
-
 
 def _ignore(_: bytes) -> None:
-    """Replaces the sending to a listener that is notified later."""
+    """Replaces the sending to a listener that is notified later, or not any more."""

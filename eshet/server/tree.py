@@ -183,6 +183,10 @@ class Tree:
         """Return the nodes of an owner, in the order of their registration."""
         return list(self._owned.get(owner, ()))
 
+    def nodes_listened_by(self, listener: Peer) -> list[TreeNode]:
+        """Return the nodes that a client listens to or observes, in the order of its requests."""
+        return list(self._listened.get(listener, ()))
+
     def pass_on(self, node: TreeNode, owner: Owner) -> None:
         """Give a node that has an owner to another one, with its value and listeners."""
         if node.owner is not None:

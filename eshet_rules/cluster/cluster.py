@@ -180,6 +180,7 @@ class Cluster:
             local,
             self._leases,
             self._checkpoints,
+            self.server,
             is_wanted=lambda module: module in self._roster.assignment.first,
             on_reloaded=self._on_reloaded,
         )

@@ -63,6 +63,7 @@ class Leases:
         self._presence = presence
         self._server = server
         self._log = log
+        self._loop = asyncio.get_running_loop()
         self._held: dict[str, HeldLease] = {}
         self._leaving: dict[str, _Leaving] = {}
         self._releasing: set[str] = set()
@@ -97,12 +98,21 @@ class Leases:
             The lease; None if it was not taken, as far as is known.
         """
         role = self._roster.role_of(module)
+        before = self._roster.lease_of(role)
         entry = self._entry(module, version, token=0)
         try:
             token = await self._bucket.put(role, pack(entry), self._roster.revision_of(role))
         except NatsError:
             return None
-        lease = HeldLease(module, role, token, version, self._presence)
+        lease = HeldLease(
+            module,
+            role,
+            token,
+            version,
+            self._presence,
+            None if before is None else before.lease,
+            self._loop.time,
+        )
         return lease if lease.is_valid else None
 
     def keep(self, lease: HeldLease, before: KnownLease | None) -> None:

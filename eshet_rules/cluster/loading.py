@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from eshet.nats.exceptions import NatsError
+from eshet.nats.joined import JoinedServer
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases
@@ -42,6 +43,7 @@ class ModuleLoader:
             cluster has none.
         leases: of this runner.
         checkpoints: the snapshots of all modules of the cluster.
+        server: of this runner.
         is_wanted: whether any runner of the cluster may run a module.
         on_reloaded: called after each reload.
     """
@@ -52,6 +54,7 @@ class ModuleLoader:
         local: Mapping[str, ModuleSnapshot],
         leases: Leases,
         checkpoints: SharedCheckpoints,
+        server: JoinedServer,
         is_wanted: Callable[[str], bool],
         on_reloaded: Callable[[], object],
     ) -> None:
@@ -60,6 +63,7 @@ class ModuleLoader:
         self._local = dict(local)
         self._leases = leases
         self._checkpoints = checkpoints
+        self._server = server
         self._is_wanted = is_wanted
         self._on_reloaded = on_reloaded
         self._sources: Mapping[str, Source] = {}  # with those of modules of other runners
@@ -152,8 +156,12 @@ class ModuleLoader:
             self._is_due.set()
         for module in self._to_inherit.keys() & self._to_load:
             self.reloader.inherit(module, self._to_inherit.pop(module))
+        for module in self._leases.unreleased:
+            self._server.set_aside(self._leases.held[module].role)
         await self.reloader.update(self._admitted())
         instances = self.reloader.instances
+        for module in self._to_load & self._leases.held.keys():
+            self._server.end_holding(self._leases.held[module].role)
         ended = [each for each in self._leases.unreleased if each not in instances]
         await asyncio.gather(*map(self._release, ended))
         self._on_reloaded()

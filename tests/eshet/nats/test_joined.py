@@ -47,6 +47,7 @@ class Lease:
     role: str
     token: int
     is_valid: bool = True
+    predecessor: str | None = None
 
 
 @contextlib.contextmanager

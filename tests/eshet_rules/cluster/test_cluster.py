@@ -1,5 +1,6 @@
 """Runners that share modules, through a real nats-server."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -98,6 +99,32 @@ async def test_a_runner_that_joins_gets_its_share_with_the_state(house):
     assert max(each["without_s"] for each in moved) < 5
     assert cellar.log.find("cluster.joined")["others"] == ["attic"]
     assert attic.log.find("cluster.runners_changed")["joined"] == ["cellar"]
+
+
+async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
+    pressed = dict.fromkeys(MODULES, 0)
+
+    async def press_all():
+        while True:
+            for name in MODULES:
+                await house.buttons[name](1)
+                pressed[name] += 1
+            await asyncio.sleep(0.005)
+
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    pressing = asyncio.create_task(press_all())
+    cellar = house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await house.pass_time(0.5)
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await house.pass_time(0.5)
+    pressing.cancel()
+    await house.pass_time(0.5)
+    assert len(records(cellar, "module.taken")) == len(MODULES)
+    assert min(pressed.values()) > 100
+    assert await counts(house) == pressed
 
 
 async def test_when_a_runner_stops_another_continues_its_modules_with_the_state(house):
