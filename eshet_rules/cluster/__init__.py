@@ -6,6 +6,7 @@ announcement     tells the others which modules this runner may run
 trail_publisher  stores the records of this runner in NATS
 trail_reader     reads the records of all runners from there
 shared_trail     how they are stored
+shared_switches  rules that were enabled or disabled by command
 leases           takes the leases of modules, and gives them up
 lease            the lease of a module that this runner holds
 presence         keeps the presence of this runner, on which its leases depend

@@ -43,6 +43,7 @@ from eshet_rules.cluster.loading import ModuleLoader
 from eshet_rules.cluster.presence import Presence, end_presence
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
+from eshet_rules.cluster.shared_switches import SharedSwitches
 from eshet_rules.cluster.shared_trail import trail_stream
 from eshet_rules.cluster.summary import summarize
 from eshet_rules.cluster.suspension import Suspension, time_with_sleep
@@ -131,6 +132,8 @@ class Cluster:
         self._announcement = Announcement(
             self._runners_bucket, name, self.runner, settings, self._presence
         )
+        self.switches: Final = SharedSwitches(bucket("switches"), name, log)
+        """The rules that were enabled or disabled by command."""
         self._attached: ModuleLoader | None = None
         self._suspension: Suspension | None = None
         self._others: set[str] = set()
@@ -330,6 +333,8 @@ class Cluster:
                 self._loader.keep_loaded,
                 self._loader.save,
                 self._announcement.run,
+                self.switches.tell,
+                self.switches.follow,
             ):
                 tasks.create_task(run())
 
@@ -340,6 +345,7 @@ class Cluster:
         roster = self._roster
         await self._watch(self._runners_bucket, roster.on_runner_entry, roster.reset_runners)
         await self._watch(self._leases_bucket, roster.on_lease_entry, roster.reset_leases)
+        self._watches.append(await self.switches.open())
 
     async def _watch(
         self,

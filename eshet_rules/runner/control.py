@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
@@ -108,6 +108,8 @@ class Control:
         self._rolling_back = rolling_back
         self._saves = saves
         self._cluster = cluster
+        if cluster is not None:
+            cluster.switches.on_change = self._switch_as_others
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
@@ -226,8 +228,8 @@ class Control:
     async def enable(self, *names: str) -> list[str]:
         """Enable rules, permanently and with precedence over the configuration.
 
-        In a cluster, a full name may be that of a rule that another runner runs: it is enabled for
-        the time when this one runs it.
+        In a cluster, this holds for all runners, and a full name may be that of a rule that another
+        one runs.
 
         Returns:
             The full names of the rules.
@@ -247,14 +249,35 @@ class Control:
         emit(self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules))
         if on and self._guard is not None:
             self._guard.release(rules)
-        configured = {
-            rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
-        }
+        if self._cluster is not None:
+            self._cluster.switches.switch(rules, on)
+        await self._set_switches(rules, on=on)
+        return rules
+
+    async def _switch_as_others(self, switches: Mapping[str, bool]) -> None:
+        """Enable and disable the rules that were enabled or disabled at other runners."""
+        switched = self._switches.all()
+        for on in (True, False):
+            rules = [
+                rule
+                for rule, is_on in switches.items()
+                if is_on is on and switched.get(rule, self._is_configured(rule)) is not on
+            ]
+            if rules:
+                emit(
+                    self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules)
+                )
+                await self._set_switches(rules, on=on)
+
+    async def _set_switches(self, rules: Collection[str], *, on: bool) -> None:
+        configured = {rule for rule in rules if self._is_configured(rule) is on}
         self._switches.switch(configured, on=None)
         self._switches.switch(set(rules) - configured, on=on)
         self._reloader.configure(self._settings())
         await self._reloader.follow()
-        return rules
+
+    def _is_configured(self, rule: str) -> bool:
+        return self._configuration.for_rule(rule).disabled is None
 
     @_command
     async def release(self, *paths: str) -> list[str]:

@@ -250,3 +250,5 @@ def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path
         assert disabled.stdout == "disabled hall.follow at attic\n"
         assert disabled.stderr.startswith("eshet-rules: cellar: it does not answer")
         assert disabled.returncode == 1
+        followed = house.cellar.wait_for("control.disable_requested")
+        assert followed["rules"] == ["hall.follow"]

@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 
+from eshet import ErrorValue
 from eshet.nats.jetstream import api
 from eshet_rules.config import Where
 from tests.support.clustered import ClusteredHouse
@@ -99,6 +100,38 @@ async def test_a_runner_that_joins_gets_its_share_with_the_state(house):
     assert max(each["without_s"] for each in moved) < 5
     assert cellar.log.find("cluster.joined")["others"] == ["attic"]
     assert attic.log.find("cluster.runners_changed")["joined"] == ["cellar"]
+
+
+async def test_a_runner_that_joins_later_disables_what_was_disabled(house):
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    assert await house.call("/eshet_rules/attic/disable", "room[0-3]") == [
+        f"{name}.counter" for name in MODULES[:4]
+    ]
+    await house.call("/eshet_rules/attic/enable", "room3")
+    await house.pass_time(0.2)
+    cellar = house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await press(house, "room3", "room4")
+    assert await house.get("/room3/count") == await house.get("/room4/count") == 1
+    for name in MODULES[:3]:
+        with pytest.raises(ErrorValue, match="path_not_found"):
+            await house.get(f"/{name}/count")
+    asked = records(cellar, "control.disable_requested")
+    assert [each["rules"] for each in asked] == [[f"{name}.counter" for name in MODULES[:3]]]
+    attic.start()
+    await house.until_shared("attic", "cellar")
+    await house.call("/eshet_rules/cellar/enable", *(f"{name}.counter" for name in MODULES[:3]))
+
+    def enabled():
+        done = records(attic, "control.enable_requested")
+        return {rule for each in done for rule in each["rules"]}
+
+    await house.until(lambda: {f"{name}.counter" for name in MODULES[:3]} <= enabled())
+    await press(house)
+    assert (await counts(house))["room0"] == 1
 
 
 async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
