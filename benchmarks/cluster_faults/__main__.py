@@ -151,7 +151,7 @@ async def _round(
     return Round(
         gaps=[_longest_gap([a.at for a in answers if a.module == m], until) for m in modules],
         twice=sum(count - 1 for count in counted.values()),
-        stale=sum(each.runner != each.holder for each in answers),
+        stale=sum(map(devices.is_stale, answers)),
         late=[each.at - devices.armed[each.module, number] - delay for each in fired],
         not_fired=sum((m, number) in devices.armed and not fired_by[m] for m in before),
         fired_twice=sum(count - 1 for count in fired_by.values()),

@@ -24,14 +24,14 @@ class Answer(NamedTuple):
         runner: the runner that made it.
         number: of the input.
         at: the time, in seconds.
-        holder: the runner that held the lease of the module then.
+        wall: the time in seconds since 1970-01-01 UTC, for a comparison with that of NATS.
     """
 
     module: str
     runner: str
     number: int
     at: float
-    holder: str
+    wall: float
 
 
 class Devices:
@@ -52,6 +52,7 @@ class Devices:
         self.unknown: Final[list[tuple[str, float, float]]] = []
         """Each time when the state of a module was unknown: from, and until."""
         self.holders: dict[str, str] = {}
+        self._held: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
         self.tokens: dict[str, int] = {}
         self._unknown_since: dict[str, float] = {}
         self.modules: Final = modules
@@ -89,8 +90,7 @@ class Devices:
 
     def _receiver(self, module: str, to: list[Answer]) -> Any:
         def receive(runner: str, number: int) -> None:
-            holder = self.holders.get(module, "")
-            to.append(Answer(module, runner, number, time.monotonic(), holder))
+            to.append(Answer(module, runner, number, time.monotonic(), time.time()))
 
         return receive
 
@@ -109,6 +109,16 @@ class Devices:
         module = lease.get("module", entry.key)
         if not lease.get("released", False):
             self.holders[module] = lease.get("runner", "")
+            self._held[module].append((entry.written, self.holders[module]))
+
+    def is_stale(self, answer: Answer) -> bool:
+        """Whether another runner held the lease when an answer came, as NATS has stored it.
+
+        Call this some time later: the answer may come before the news of the lease.
+        """
+        held = self._held[answer.module]
+        holders = [runner for written, runner in held if written <= answer.wall]
+        return not holders or holders[-1] != answer.runner
 
     async def _emit(self) -> None:
         due = time.monotonic()
