@@ -56,7 +56,7 @@ def token_of(entry: Entry) -> int | None:
     except ValueError:
         return None
     match lease:
-        case {"token": int(token)}:
+        case {"token": int(token)} if 0 <= token <= entry.revision:
             return token or entry.revision
     return None
 

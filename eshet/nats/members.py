@@ -181,6 +181,7 @@ class Members:
 
     async def keep(self) -> str:
         """Renew the own entry; return why this server is no member any more."""
+        why = "NATS does not answer"
         while True:
             await asyncio.sleep(_TICK)
             now = self._loop.time()
@@ -190,10 +191,12 @@ class Members:
                         await self._renew()
             except RevisionConflict:
                 return "another server has removed this one, as it did not answer"
-            except (NatsError, TimeoutError) as error:
-                self._log.debug("the entry of this server was not renewed: %s", error)
+            except TimeoutError:
+                pass
+            except NatsError as error:
+                why = str(error)
             if self._loop.time() >= self.expires:
-                return f"its entry could not be renewed for {self._ttl - _MARGIN:g} s"
+                return f"its entry could not be renewed for {self._ttl - _MARGIN:g} s: {why}"
 
     async def watch_others(self) -> None:
         """Remove members that do not renew their entries, or have ended without a word."""

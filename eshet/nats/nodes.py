@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from eshet.clock import wall_time
-from eshet.exceptions import MessageTooLong
+from eshet.exceptions import MessageTooLong, ProtocolError
 from eshet.messages import ReplyError
 from eshet.nats.bucket import Bucket
 from eshet.nats.entry import Entry
@@ -162,7 +162,9 @@ class Nodes:
         try:
             path = path_of(entry.key)
             record = None if entry.is_deleted else _unpack(entry)
-        except ValueError as error:
+            if record is not None and record.value:
+                self._router.check(record.value)
+        except (ValueError, ProtocolError) as error:
             self._log.warning("the entry %s can't be read: %s", entry.key, error)
             return
         own = self._own.get(path)

@@ -249,12 +249,21 @@ class Relay:
             if message.is_no_responders:
                 self._router.answer(sent.asked, ReplyError.code, _GONE)
             else:
-                self._router.answer(sent.asked, message.payload[0], message.payload[1:])
+                self._answer(sent.asked, message.payload)
             self._flush()
         elif (emitted := self._emitted.get(number)) is not None:
             emitted.count(is_known=bool(message.payload))
         elif number in self._missed:
             self._on_missed(number, message.payload)
+
+    def _answer(self, asked: Asked, payload: bytes) -> None:
+        try:
+            self._router.check(payload[1:])
+        except ProtocolError as error:
+            self._log.warning("an answer of another server is dropped: %s", error)
+            self._router.answer(asked, ReplyError.code, _GONE)
+        else:
+            self._router.answer(asked, payload[0], payload[1:])
 
     def _on_unknown(self, message: NatsMessage) -> None:
         """Fail the requests that another server does not have."""
@@ -376,9 +385,13 @@ class Relay:
         path = message.subject[len(self._prefix) + len(".event") :].replace(".", "/").encode()
         match msgpack.unpackb(message.payload):
             case [(str() | None) as role, int(token), int(event_id), bytes(value)]:
-                if role is None or not self._fence.is_stale(role, token):
+                if role is not None and self._fence.is_stale(role, token):
+                    return
+                try:
                     self._router.emitted(path, MissedEvent(event_id, value))
-                    self._flush()
+                except ProtocolError as error:
+                    self._log.warning("an event %s is dropped: %s", path.decode(), error)
+                self._flush()
 
     def ask_missed(self, server: str, lease: Lease, path: bytes, held: HeldEvents) -> None:
         """Get the events that came since the last holder of a lease was set aside.

@@ -5,8 +5,9 @@ successor continues after the last received entry.
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from eshet.exceptions import Interrupted
@@ -22,6 +23,9 @@ HEARTBEAT: Final = 1.0
 
 MAX_SILENCE: Final = 2.5
 """After how many seconds without a message a consumer counts as lost."""
+
+_LOOK_EVERY: Final = 10.0
+"""Seconds between two looks at whether all entries were removed, of which nobody is notified."""
 
 _SECOND: Final = 1_000_000_000  # of JetStream, in ns
 _CONTROL: Final = "100"  # the status of heartbeats and flow control
@@ -86,10 +90,31 @@ class Watch:
         self._failing_since = self._loop.time()
         while True:
             if await self._try_to_start():
-                await self._is_broken.wait()
+                await self._until_broken()
                 self._failing_since = self._loop.time()
             else:
                 await asyncio.sleep(random.uniform(*RETRY_DELAY))  # noqa: S311 - not a secret
+
+    async def _until_broken(self) -> None:
+        """Wait until the consumer is to be started again; look for a purge from time to time."""
+        while not self._is_broken.is_set():
+            try:
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._is_broken.wait()
+            except TimeoutError:
+                with contextlib.suppress(NatsError):
+                    if self._was_purged(await self._look()):
+                        self._is_broken.set()
+
+    async def _look(self) -> dict[str, Any]:
+        info: dict[str, Any] = await api(
+            self._connection, f"STREAM.INFO.{self._stream}", {}, f"watch {self._stream}"
+        )
+        return info
+
+    def _was_purged(self, info: Mapping[str, Any]) -> bool:
+        """Whether all entries were removed."""
+        return self._revision > 0 and info["state"]["messages"] == 0
 
     async def _try_to_start(self) -> bool:
         self._is_broken.clear()
@@ -108,7 +133,7 @@ class Watch:
         created, last = info["created"], info["state"]["last_seq"]
         if created == self._created and last < self._revision and self._may_wait:
             raise NoAnswer(f"watch {self._stream}", "its new leader does not know all entries yet")
-        if created != self._created or last < self._revision:
+        if created != self._created or last < self._revision or self._was_purged(info):
             self._restart(created)
         self._unsubscribe()
         self._number = 0
@@ -160,8 +185,9 @@ class Watch:
 
     def _on_message(self, message: NatsMessage) -> None:
         self._heard_at = self._loop.time()
-        if message.headers.get("Status") == _CONTROL and not message.payload:
-            self._on_control(message)
+        if not message.subject.startswith(self._prefix):  # entries may have any header
+            if message.headers.get("Status") == _CONTROL:
+                self._on_control(message)
             return
         entry, number, pending = delivered(message, self._prefix)
         if number != self._number + 1:

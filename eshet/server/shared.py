@@ -370,8 +370,7 @@ class SharedRouter(Router):
         path, _, value = rest.partition(b"\0")
         claim = self._claim_of(peer, path)
         if claim is None:
-            if value not in self._checked:
-                self._checked.check(value)
+            self.check(value)
             self._change_state(peer, request_id, path, value)
         else:
             claim.deferred.append((self._state_changed, request_id, rest))
@@ -522,7 +521,12 @@ class SharedRouter(Router):
         self.uplink.emit(peer, path, event)
 
     def emitted(self, path: bytes, event: MissedEvent) -> None:
-        """Notify the listeners of an event that another server has emitted."""
+        """Notify the listeners of an event that another server has emitted.
+
+        Raises:
+            ProtocolError: its payload is not a value.
+        """
+        self.check(event.value)
         self._note_missed(path, event)
         self._event_id = event.id
         node = self.tree.node_at(path)
@@ -538,6 +542,15 @@ class SharedRouter(Router):
             departed.events[path].append(event)
 
     # --- from other servers -------------------------------------------------------------------
+
+    def check(self, value: bytes) -> None:
+        """Check a value of another server: a client would end its connection if it were none.
+
+        Raises:
+            ProtocolError: it is not exactly one value.
+        """
+        if value not in self._checked:
+            self._checked.check(value)
 
     def add(
         self, path: bytes, kind: NodeKind, owner: Owner, value: bytes | None, since: float

@@ -1277,10 +1277,11 @@ class ModuleGivenUp(Record, kw_only=True):
     """This runner does not run a module any more, and has left its state for another one."""
 
     why: Annotated[
-        Literal["moved", "draining", "stopping", "removed"],
+        Literal["moved", "draining", "stopping", "removed", "unfit"],
         Meta(
             description="`moved`: another runner is to run it; `draining`, `stopping`: this runner "
-            "is to run no modules, or stops; `removed`: its file was removed"
+            "is to run no modules, or stops; `removed`: its file was removed; `unfit`: it can't be "
+            "loaded here, or all of its rules are quarantined, and another runner may run it"
         ),
     ]
     to: Annotated[str | None, Meta(description="the runner that is to run it")] = None

@@ -1,7 +1,7 @@
 """Tells the other runners of a cluster which modules this one may run."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from eshet.nats.bucket import Bucket
@@ -43,11 +43,39 @@ class Announcement:
         self._settings = settings
         self._presence = presence
         self._key: Final = modules_key(cluster, runner)
+        self._sources: Mapping[str, Source] = {}
+        self._unfit: dict[str, object] = {}  # on what it depends that they are
         self._is_due = asyncio.Event()
 
     def note(self, sources: Mapping[str, Source]) -> bool:
         """Note the present sources of the rules folder; return whether the modules have changed."""
-        modules = self._modules_of(sources)
+        self._sources = sources
+        return self._update()
+
+    def note_unfit(self, modules: Iterable[str]) -> bool:
+        """Note modules that this runner can't run as they are now, so that others do.
+
+        That holds until their files, or those of helpers, have changed; or see `forget_unfit`.
+
+        Returns:
+            Whether the modules have changed.
+        """
+        helpers = self.modules.helpers
+        self._unfit.update({each: (self.modules.runs.get(each), helpers) for each in modules})
+        return self._update()
+
+    def forget_unfit(self) -> bool:
+        """Try to run all modules again; return whether the modules have changed."""
+        self._unfit.clear()
+        return self._update()
+
+    def is_unfit(self, module: str) -> bool:
+        """Whether this runner can't run a module as it is now; see `note_unfit`."""
+        modules = self.modules
+        return self._unfit.get(module) == (modules.versions.get(module), modules.helpers)
+
+    def _update(self) -> bool:
+        modules = self._modules_of(self._sources)
         if modules == self.modules:
             return False
         self.modules = modules
@@ -82,4 +110,7 @@ class Announcement:
                 modules.runs[name] = source.version
             else:
                 modules.excluded[name] = source.version
+        for name, reason in self._unfit.items():
+            if reason == (modules.runs.get(name), modules.helpers):
+                modules.excluded[name] = modules.runs.pop(name)
         return modules

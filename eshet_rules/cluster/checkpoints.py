@@ -11,16 +11,18 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_time
 from eshet.nats.bucket import Bucket
-from eshet.nats.exceptions import NatsError, RevisionConflict
+from eshet.nats.exceptions import JetStreamRefused, NatsError, RevisionConflict
+from eshet.nats.jetstream import ErrorCode
 from eshet.text import safe_repr
 from eshet_rules.audit.records import CheckpointNotShared, SharedCheckpointDamaged, emit
 from eshet_rules.cluster.entries import pack, unpack
@@ -39,6 +41,9 @@ _AT_ONCE: Final = 16
 
 _MAX_PROBLEMS: Final = 10
 """Maximum number of problems of a snapshot that are logged."""
+
+_MAX_PARTS: Final = 64
+"""Maximum number of parts of a snapshot, each of which is as long as a message may be."""
 
 _ATTEMPTS: Final = 3
 """Number of times that a snapshot is read whose parts are being replaced."""
@@ -60,7 +65,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     written: float
     digest: bytes
     number: int
-    parts: int
+    parts: Annotated[int, msgspec.Meta(ge=0, le=_MAX_PARTS)]
     data: bytes
 
     def keys(self) -> list[str]:
@@ -107,7 +112,14 @@ class SharedCheckpoints:
             NatsError: NATS does not answer.
         """
         for _ in range(_ATTEMPTS):
-            head = await self._read_head(lease.role)
+            try:
+                head = await self._read_head(lease.role)
+            except JetStreamRefused as error:
+                if error.code != ErrorCode.STREAM_NOT_FOUND:
+                    raise
+                self._log_damaged(lease.module, "the bucket of snapshots was deleted")
+                await self._create_if_deleted(error)
+                return None
             if head is None:
                 return None
             data = await self._data_of(head)
@@ -134,6 +146,7 @@ class SharedCheckpoints:
             try:
                 await self._write(lease, known, data)
             except (NatsError, ValueError) as error:
+                await self._create_if_deleted(error)
                 if lease.role not in self._failed:
                     self._failed.add(lease.role)
                     emit(
@@ -141,6 +154,12 @@ class SharedCheckpoints:
                     )
             else:
                 self._failed.discard(lease.role)
+
+    async def _create_if_deleted(self, error: Exception) -> None:
+        """Create the bucket again if it was deleted."""
+        if isinstance(error, JetStreamRefused) and error.code == ErrorCode.STREAM_NOT_FOUND:
+            with contextlib.suppress(NatsError):
+                await self._bucket.open()
 
     async def write_all(
         self,
@@ -192,6 +211,8 @@ class SharedCheckpoints:
             parts=0 if is_whole else -(-len(data) // limit),
             data=data if is_whole else b"",
         )
+        if head.parts > _MAX_PARTS:
+            raise ValueError(f"it is longer than {_MAX_PARTS * limit} bytes")
         for number, key in enumerate(head.keys()):
             await self._bucket.put(key, data[number * limit : (number + 1) * limit], None)
         if await self._put_head(lease, known, head):
@@ -237,13 +258,21 @@ class SharedCheckpoints:
     def _decoded(self, module: str, data: bytes, written: float) -> ModuleSnapshot | None:
         problems: list[str] = []
         try:
-            return decode_module(data, wall_epoch(), written, problems.append)
+            if not math.isfinite(written):
+                raise ValueError("it does not say when it was made")
+            # The clock of its writer may differ; nothing was made in the future.
+            made = min(written, wall_time())
+            return decode_module(data, wall_epoch(), made, problems.append)
         except ValueError as error:
             problems.append(str(error))
             return None
         finally:
             if problems:
                 self._log_damaged(module, "; ".join(problems[:_MAX_PROBLEMS]))
+
+    def log_unread(self, module: str) -> None:
+        """Log that the snapshot of a module could not be read."""
+        self._log_damaged(module, "NATS does not answer")
 
     def _log_damaged(self, module: str, error: str) -> None:
         emit(self._log, SharedCheckpointDamaged(module=module, error=error))

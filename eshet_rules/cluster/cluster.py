@@ -171,16 +171,23 @@ class Cluster:
             self._log,
         )
 
-    def attach(self, reloader: Reloader, local: Mapping[str, ModuleSnapshot]) -> None:
+    def attach(
+        self,
+        reloader: Reloader,
+        local: Mapping[str, ModuleSnapshot],
+        is_quarantined: Callable[[str], bool],
+    ) -> None:
         """Let a reloader load and unload the modules.
 
         Args:
             reloader: loads and unloads them.
             local: see `ModuleLoader`.
+            is_quarantined: see `ModuleLoader`.
         """
         self._attached = ModuleLoader(
             reloader,
             local,
+            is_quarantined,
             self._leases,
             self._checkpoints,
             self.server,
@@ -446,6 +453,7 @@ class Cluster:
     async def _follow_plan(self) -> bool:
         """Do what is to be done now; return whether there may be more to do later."""
         held, runs = self._leases.held, self._announcement.modules.runs
+        self._note_unfit()
         # Those that were lost and are taken again have to end first.
         ending = self._loader.reloader.instances.keys() - held.keys()
         own = runs.keys() - ending if ending else runs
@@ -460,9 +468,18 @@ class Cluster:
             self._loader.reload_soon()
         return plan.is_waiting or are_left or not all(taken)
 
+    def _note_unfit(self) -> None:
+        """Give up the modules that can't be run here, if another runner may run them."""
+        others = self._roster.assignment.first_without
+        unfit = {each for each in self._loader.unfit() if others(each, self.runner) is not None}
+        if unfit and self._announcement.note_unfit(unfit):
+            self._changed.set()
+
     def _why_given(self, module: str) -> WhyGiven:
         if self._presence.entry.is_draining:
             return "draining"
+        if self._announcement.is_unfit(module):
+            return "unfit"
         return "moved" if module in self._announcement.modules.runs else "removed"
 
     async def _take(self, module: str) -> bool:
@@ -517,6 +534,11 @@ class Cluster:
     def _on_reloaded(self) -> None:
         self._reloaded.set()
         self._changed.set()
+
+    def try_again(self) -> None:
+        """Try again to run the modules that this runner could not run."""
+        if self._announcement.forget_unfit():
+            self._changed.set()
 
 
 class _Refusal:

@@ -74,7 +74,8 @@ class Modules(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         runs: those that it may run.
-        excluded: those that it may not run, because of `[cluster.where]`.
+        excluded: those that it may not run, because of `[cluster.where]`, or because it has failed
+            to run them.
         helpers: those that are only imported by others.
     """
 

@@ -18,7 +18,7 @@ from eshet_rules.cluster.roster import KnownLease, Roster
 
 __all__ = ["Leases", "WhyGiven"]
 
-WhyGiven = Literal["moved", "draining", "stopping", "removed"]
+WhyGiven = Literal["moved", "draining", "stopping", "removed", "unfit"]
 
 _RELEASE_TIME: Final = 5.0
 """Seconds for which the release of a lease is tried again."""

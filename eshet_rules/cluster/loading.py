@@ -30,6 +30,9 @@ such as giving a sign of life."""
 _SAVE_TIME: Final = 5.0
 """Seconds within which the last state of modules is stored that are given up."""
 
+_STATE_TIME: Final = 10.0
+"""Seconds to wait for the last state of a module; then it runs without it."""
+
 _RETRY: Final = 0.5
 """Seconds until something that NATS has not answered is tried again."""
 
@@ -41,6 +44,8 @@ class ModuleLoader:
         reloader: loads and unloads the modules.
         local: snapshots of an earlier process of this runner, by module, for modules of which the
             cluster has none.
+        is_quarantined: whether a rule, given its full name, does not run here as the process has
+            failed with it.
         leases: of this runner.
         checkpoints: the snapshots of all modules of the cluster.
         server: of this runner.
@@ -52,6 +57,7 @@ class ModuleLoader:
         self,
         reloader: Reloader,
         local: Mapping[str, ModuleSnapshot],
+        is_quarantined: Callable[[str], bool],
         leases: Leases,
         checkpoints: SharedCheckpoints,
         server: JoinedServer,
@@ -61,6 +67,7 @@ class ModuleLoader:
         self.reloader: Final = reloader
         """Loads and unloads the modules."""
         self._local = dict(local)
+        self._is_quarantined = is_quarantined
         self._leases = leases
         self._checkpoints = checkpoints
         self._server = server
@@ -91,6 +98,20 @@ class ModuleLoader:
     def has(self, module: str) -> bool:
         """Whether a module is in the rules folder."""
         return module in self._sources
+
+    def unfit(self) -> set[str]:
+        """Return the modules whose leases this runner holds, but which it can't run.
+
+        Either one can't be loaded, and no earlier version runs; or all its rules are quarantined.
+        """
+        reloader = self.reloader
+        broken = reloader.broken.keys() - reloader.instances.keys()
+        quarantined = {
+            module
+            for module, rules in reloader.rules.items()
+            if rules and all(map(self._is_quarantined, rules))
+        }
+        return (broken | quarantined) & self._to_load & self._leases.held.keys()
 
     def _admitted(self) -> dict[str, Source]:
         return {
@@ -167,11 +188,15 @@ class ModuleLoader:
         self._on_reloaded()
 
     async def _last_snapshot(self, lease: HeldLease) -> ModuleSnapshot | None:
-        while lease.is_valid:
-            try:
-                return await self._checkpoints.read(lease)
-            except NatsError:
-                await asyncio.sleep(_RETRY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STATE_TIME):
+                while lease.is_valid:
+                    try:
+                        return await self._checkpoints.read(lease)
+                    except NatsError:
+                        await asyncio.sleep(_RETRY)
+                return None
+        self._checkpoints.log_unread(lease.module)
         return None
 
     async def _release(self, module: str) -> None:

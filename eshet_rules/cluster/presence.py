@@ -72,6 +72,7 @@ class Presence:
         self._revision = 0
         self._last = 0  # number of the last one
         self._is_due = asyncio.Event()
+        self._problem: NatsError | None = None  # of the last sign of life
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -86,8 +87,9 @@ class Presence:
     def check(self) -> None:
         """End it if its time is over. Call this first when the process may have stood still."""
         if self.number and self._loop.time() >= self.expires:
-            ttl = self._entry.ttl
-            self.end(f"no sign of life could be given for {ttl - MARGIN:g} s")
+            seconds = self._entry.ttl - MARGIN
+            why = "NATS does not answer" if self._problem is None else str(self._problem)
+            self.end(f"no sign of life could be given for {seconds:g} s: {why}")
 
     def end(self, why: str) -> None:
         """End it for this runner, if there is one; see `on_end`."""
@@ -158,7 +160,8 @@ class Presence:
                 revision = await self._bucket.put(self._key, pack(self._entry), self._revision)
         except RevisionConflict:
             await self._adopt(number)
-        except (NatsError, TimeoutError):
+        except (NatsError, TimeoutError) as error:
+            self._problem = error if isinstance(error, NatsError) else None
             await asyncio.sleep(_RETRY)
             self._is_due.set()
         else:
@@ -186,6 +189,7 @@ class Presence:
 
     def _renewed(self, sent: float) -> None:
         self.expires = sent + self._entry.ttl - MARGIN
+        self._problem = None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self.expires, self.check)

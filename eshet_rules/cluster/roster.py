@@ -176,7 +176,7 @@ class Roster:
                 self._modules.pop(runner, None)
             else:
                 self._modules[runner] = self._shared(modules)
-        elif (presence := unpack(entry, PresenceEntry)) is None:
+        elif (presence := unpack(entry, PresenceEntry)) is None or presence.runner != runner:
             self._forget(runner)
         else:
             known = self._runners.get(runner)

@@ -174,6 +174,8 @@ class Control:
         rules = self._find(names) if names else self._all()
         modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
         emit(self._log, ReloadRequested(modules=modules))
+        if self._cluster is not None:
+            self._cluster.try_again()
         self._reloader.renew(modules)
         await self._reloader.update(await self._scan())
         broken = self._reloader.broken
@@ -251,6 +253,7 @@ class Control:
             self._guard.release(rules)
         if self._cluster is not None:
             self._cluster.switches.switch(rules, on)
+            self._cluster.try_again()
         await self._set_switches(rules, on=on)
         return rules
 

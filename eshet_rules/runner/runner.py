@@ -131,7 +131,11 @@ class Runner:
         )
         self._cluster = cluster
         if cluster is not None:
-            cluster.attach(self._reloader, inherited)
+            cluster.attach(
+                self._reloader,
+                inherited,
+                lambda rule: guard is not None and guard.disabled_reason(rule) is not None,
+            )
             if recorder is not None and recorder.trail is not None:
                 recorder.token_of = cluster.token_of
                 cluster.share_trail(recorder.trail.file, OneThread(self._threads))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from eshet import Client, Disconnected, ErrorValue, PathTaken, Unknown
@@ -236,6 +237,26 @@ async def test_a_request_with_an_older_token_is_refused(pair, advance, caplog):
             await stale.action_call("/lamp", 2)
     assert calls == [1]
     assert "an earlier holder of the lease of x" in caplog.text
+
+
+async def test_what_is_no_value_reaches_no_client(pair, url, advance, caplog):
+    one, other = pair
+    connection, prefix = one.connection, one.address.prefix
+    async with Client(server=other) as client:
+        heard, seen = [], []
+        await client.event_listen_cb("/bell", heard.append)
+        await client.state_observe("/lamp", seen.append)
+        nodes = Bucket(connection, f"{prefix}_nodes")
+        bad = msgpack.packb(["state", one.id, b"\xa1x", None, 0, b"\xc1"])
+        await nodes.put("lamp", bad, 0)
+        for event in (["x"], [None, 0, 1, b"\xc1"], [None, 0, 1, b""], [None, 0, 1, b"\x01\x02"]):
+            connection.publish(f"{prefix}.event.bell", msgpack.packb(event))
+        connection.publish(f"{prefix}.event.bell", b"\xc1")
+        connection.publish(f"{prefix}.event.bell", msgpack.packb([None, 0, 2, b"\x07"]))
+        await until(lambda: heard == [7], advance)
+        assert seen == []
+        assert client.connected
+    assert "lamp" in caplog.text
 
 
 async def test_a_short_outage_of_nats_is_not_seen_by_clients(tmp_path, advance):

@@ -253,3 +253,24 @@ async def test_a_problem_is_logged_once(bucket, advance, caplog):
         await at_real_pace(asyncio.sleep(1), advance)
         await refused.close()
     assert caplog.text.count("maximum consumers limit reached") == 1
+
+
+async def test_a_purge_is_noticed_and_what_follows_is_received(bucket, advance):
+    await bucket.put("light", b"1", 0)
+    async with watching(bucket) as seen:
+        await api(bucket.connection, f"STREAM.PURGE.{bucket.stream}", {}, "purge")
+        reset = seen.until(lambda: seen.calls[-1] == "reset" or seen.calls[-2:-1] == ["reset"])
+        await at_real_pace(reset, advance)
+        revision = await bucket.put("light", b"2", 0)
+        await at_real_pace(seen.until_revision(revision), advance)
+        assert seen.calls == ["ready", "reset", "ready"]
+
+
+async def test_an_entry_may_have_the_headers_of_a_heartbeat(bucket):
+    async with watching(bucket) as seen:
+        session = bucket.connection._session
+        subject = f"$KV.{bucket.name}.odd"
+        await session._client.publish(subject, b"", headers={"Status": "100"})
+        revision = await bucket.put("light", b"1", 0)
+        await seen.until_revision(revision)
+        assert [entry.key for entry in seen.entries] == ["odd", "light"]

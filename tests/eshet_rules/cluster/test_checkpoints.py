@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from eshet.clock import wall_time
 from eshet.nats.exceptions import NotConnected
+from eshet.nats.jetstream import api
 from eshet.reactive.handover.handover import Snapshot
 from eshet.reactive.handover.matching import Description
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
@@ -176,3 +178,48 @@ async def test_while_a_clock_is_behind_no_time_counts_as_passed(store):
     loop._wall_start -= 100  # this runner's clock is behind that of the other one
     snapshot = await store().read(Lease(8))
     assert snapshot.epoch + ahead == pytest.approx(loop.time())
+
+
+@pytest.mark.parametrize("parts", [-1, 65, 100_000])
+async def test_a_snapshot_of_too_many_parts_is_not_read(store, bucket, parts):
+    await store().write(Lease(7), packed(3))
+    entry = await bucket.get("head.house.hall")
+    head = {**msgspec.msgpack.decode(entry.value), "parts": parts, "data": b""}
+    await bucket.put("head.house.hall", msgspec.msgpack.encode(head), None)
+    assert await store().read(Lease(8)) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "is_used"), [(1e300, True), (float("inf"), False), (float("nan"), False)]
+)
+async def test_a_snapshot_that_says_it_is_of_the_future_was_made_now(
+    store, bucket, log, written, is_used
+):
+    await store().write(Lease(7), packed(3))
+    entry = await bucket.get("head.house.hall")
+    head = {**msgspec.msgpack.decode(entry.value), "written": written}
+    await bucket.put("head.house.hall", msgspec.msgpack.encode(head), None)
+    snapshot = await store().read(Lease(8))
+    assert (snapshot is not None) is is_used
+    assert ("checkpoint.shared_damaged" in log.events()) is not is_used
+
+
+async def test_a_snapshot_that_is_too_large_is_not_written(store, bucket, log, monkeypatch):
+    monkeypatch.setattr(type(bucket.connection), "max_payload", 5000)
+    await store().write(Lease(7), packed("x" * 100_000))
+    assert "longer than" in log.find("checkpoint.not_shared")["error"]
+    assert await keys(bucket) == []
+
+
+async def test_a_deleted_bucket_is_created_again(store, bucket, log):
+    first, second = store(), store()
+    await first.write(Lease(7), packed(3))
+    await api(bucket.connection, f"STREAM.DELETE.{bucket.stream}", {}, "delete")
+    assert await second.read(Lease(8)) is None
+    assert "deleted" in log.find("checkpoint.shared_damaged")["error"]
+    await second.write(Lease(8), packed(4))
+    assert value_in(await store().read(Lease(9))) == 4
+    await api(bucket.connection, f"STREAM.DELETE.{bucket.stream}", {}, "delete")
+    await second.write(Lease(8), packed(5))
+    await second.write(Lease(8), packed(6))
+    assert value_in(await store().read(Lease(9))) == 6

@@ -2,10 +2,13 @@
 
 import asyncio
 import itertools
+import zlib
 
+import msgspec
 import pytest
 
 from eshet import ErrorValue
+from eshet.nats.bucket import Bucket
 from eshet.nats.jetstream import api
 from eshet_rules.config import Where
 from tests.support.clustered import ClusteredHouse
@@ -312,6 +315,87 @@ async def test_runners_with_different_files_run_what_they_have_and_are_named(
     assert (differ["runners"], differ["modules"]) == (["attic", "cellar"], ["room1"])
     await house.until(lambda: attic.loaded() | cellar.loaded() == set(MODULES))
     assert "room0" in attic.loaded()
+
+
+async def test_a_module_that_a_runner_cannot_load_goes_to_one_that_can(house, tmp_path_factory):
+    broken = Folder(tmp_path_factory.mktemp("broken"))
+    for name in MODULES:
+        broken.write(f"{name}.py", COUNTER.format(name=name) + "import nothing_of_this_name")
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    await press(house)
+    cellar = house.start("cellar", folder=broken)
+    await house.until(lambda: bool(records(cellar, "module.given_up")))
+    await house.until(lambda: attic.loaded() == attic.leased() == set(MODULES))
+    assert {each["why"] for each in records(cellar, "module.given_up")} == {"unfit"}
+    await press(house)
+    assert await counts(house) == dict.fromkeys(MODULES, 2)
+    for name in MODULES:
+        broken.write(f"{name}.py", COUNTER.format(name=name))
+    await house.until_shared("attic", "cellar")
+    assert await counts(house) == dict.fromkeys(MODULES, 2)
+
+
+async def test_a_module_that_no_runner_can_load_stays_at_one_of_them(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    house.folder.write("odd.py", "import nothing_of_this_name")
+    given_up = [house.runners[name].log.records for name in ("attic", "cellar")]
+    await house.until(lambda: any("odd" in each.leased() for each in (attic, cellar)))
+    await house.pass_time(5)
+    moves = [r for log in given_up for r in log if r["event"] == "module.given_up"]
+    assert len([each for each in moves if each["module"] == "odd"]) <= 1
+    assert sum("odd" in each.leased() for each in (attic, cellar)) == 1
+    house.folder.write("odd.py", COUNTER.format(name="odd"))
+    await house.until(lambda: any("odd" in each.loaded() for each in (attic, cellar)))
+
+
+async def test_without_the_bucket_of_states_modules_run_without_their_state(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await press(house)
+    connection = house.server.connection
+    stream = f"KV_{house.tree}_checkpoints"
+    await house.paced(api(connection, f"STREAM.DELETE.{stream}", {}, "delete"))
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await press(house)
+    assert set((await counts(house)).values()) <= {1, 2}
+
+
+async def test_after_a_purge_the_runners_agree_again(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    for bucket in ("runners", "leases"):
+        call = f"STREAM.PURGE.KV_{house.tree}_{bucket}"
+        await house.paced(api(house.server.connection, call, {}, "purge"))
+    await house.until(
+        lambda: len(records(attic, "cluster.joined")) == len(records(cellar, "cluster.joined")) == 2
+    )
+    await house.until_shared("attic", "cellar")
+    await press(house)
+
+
+async def test_a_runner_that_never_was_is_no_runner(house):
+    ghost = {
+        "runner": "ghost",
+        "host": "x",
+        "server": "",
+        "number": 0,
+        "ttl": 1e9,
+        "weight": 1e6,
+        "is_draining": False,
+    }
+    modules = {"presence": 1, "modules": {"runs": dict.fromkeys(MODULES, "1")}}
+    modules["modules"] |= {"excluded": {}, "helpers": {}}
+    bucket = Bucket(house.server.connection, f"{house.tree}_runners")
+    await house.paced(bucket.open())
+    pack = msgspec.msgpack.encode
+    await house.paced(bucket.put("house.other.presence", pack(ghost), 0))
+    await house.paced(bucket.put("house.other.modules", zlib.compress(pack(modules)), 0))
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    assert attic.log.find("cluster.joined")["others"] == []
 
 
 async def test_a_saved_module_is_reloaded_where_it_runs_and_a_new_one_is_taken(house):

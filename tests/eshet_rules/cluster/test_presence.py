@@ -133,7 +133,7 @@ async def test_it_ends_before_others_may_end_it_when_it_is_not_renewed(
     assert runner.ends == []
     await advance(0.2)
     assert not runner.presence.is_valid(number)
-    assert runner.ends == ["no sign of life could be given for 10 s"]
+    assert runner.ends == ["no sign of life could be given for 10 s: not connected to NATS"]
     assert not runner.known.is_silent(asyncio.get_running_loop().time())
 
 
