@@ -68,7 +68,7 @@ class Bucket:
             self._config(max_age),
             title=name,
             kind="bucket",
-            adapted=["max_age"],
+            adapted=["max_age", "max_msgs", "discard"],
             replicas=replicas,
         )
         self._writer: Final = NUID().next().decode()

@@ -244,6 +244,9 @@ async def find_cluster(client: Client, address: str) -> ClusterClient | None:
     runners = {name: Runner(client, name, address) for name in actions}
     found = ClusterClient("", runners, {}, {})
     summaries = await found.each(lambda running: running.call("cluster"))
+    for name in [name for name, each in summaries.items() if not _is_summary(each)]:
+        del summaries[name]
+        found.problems[name] = "its answer is not that of a runner"
     if not summaries:
         raise NoRunner("\n".join(f"{name}: {text}" for name, text in found.problems.items()))
     clusters = {str(each["cluster"]) for each in summaries.values()}
@@ -256,3 +259,11 @@ async def find_cluster(client: Client, address: str) -> ClusterClient | None:
     return ClusterClient(
         clusters.pop(), {name: runners[name] for name in summaries}, summaries, problems
     )
+
+
+def _is_summary(answer: object) -> bool:
+    """Whether an answer may be that of a runner: any client can register such a path."""
+    match answer:
+        case {"cluster": str(), "runner": str(), "runners": dict() | list()}:
+            return True
+    return False

@@ -45,6 +45,9 @@ _MAX_PROBLEMS: Final = 10
 _MAX_PARTS: Final = 64
 """Maximum number of parts of a snapshot, each of which is as long as a message may be."""
 
+_MAX_AHEAD: Final = 86400.0
+"""Seconds by which the clock of a writer may be ahead of that of this runner."""
+
 _ATTEMPTS: Final = 3
 """Number of times that a snapshot is read whose parts are being replaced."""
 
@@ -260,8 +263,7 @@ class SharedCheckpoints:
         try:
             if not math.isfinite(written):
                 raise ValueError("it does not say when it was made")
-            # The clock of its writer may differ; nothing was made in the future.
-            made = min(written, wall_time())
+            made = min(written, wall_time() + _MAX_AHEAD)
             return decode_module(data, wall_epoch(), made, problems.append)
         except ValueError as error:
             problems.append(str(error))

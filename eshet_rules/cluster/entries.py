@@ -16,7 +16,7 @@ later holder has a higher one.
 
 import re
 import zlib
-from typing import Final, NamedTuple, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -64,8 +64,8 @@ class PresenceEntry(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     server: str
     number: int
-    ttl: float
-    weight: float
+    ttl: Annotated[float, msgspec.Meta(gt=0, le=86400)]
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
     is_draining: bool = False
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import hashlib
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from eshet_rules.cluster.cluster import Cluster
 
 __all__ = ["run", "state_folder"]
+
+_LONGEST_ID: Final = 1000
+"""Bytes of a client id; a server accepts some more."""
 
 
 async def run(
@@ -212,6 +216,14 @@ class _BridgeObserver(ConnectionObserver):
         return None
 
 
+def _bounded(client_id: str) -> str:
+    """Return a client id that every server accepts; the end of a very long one is replaced."""
+    if len(client_id.encode(errors="surrogateescape")) <= _LONGEST_ID:
+        return client_id
+    digest = hashlib.sha256(client_id.encode(errors="surrogateescape")).hexdigest()
+    return f"{client_id[: _LONGEST_ID // 8]}{digest}"
+
+
 def _client_maker(
     runner: Path,
     server_of: Callable[[str], Connector],
@@ -250,7 +262,7 @@ def _client_maker(
         with use_actor(Actor(module=module or None)):
             client = Client(
                 server=server_of(module) if is_module else server,
-                client_id=f"eshet-rules/{socket.gethostname()}{runner}/{module}",
+                client_id=_bounded(f"eshet-rules/{socket.gethostname()}{runner}/{module}"),
                 max_waiting_bytes=max_waiting_bytes,
             )
         if module == "":

@@ -63,8 +63,11 @@ ACTIONS: Final = ("reload", "enable", "disable", "restart", "commit")
 _INTERVAL: Final = 0.5
 """Seconds between two checks for changes."""
 
-_RETRY: Final = 60.0
-"""Seconds between two attempts to publish, for example if another runner has the same name."""
+_FIRST_RETRY: Final = 1.0
+"""Seconds until a second attempt to publish, for example while the server of a runner with the same
+name that was killed is not missed yet; each time, twice as many."""
+
+_LONGEST_RETRY: Final = 60.0
 
 _TAKEN: Final = ("path_already_exists", "not_owner")
 """Error codes of a server for a path that another client owns."""
@@ -142,10 +145,12 @@ class Publisher:
     async def run(self) -> None:
         """Publish all changes, forever; if that fails, log it and try again."""
         logged: PublishingUnavailable | None = None
+        retry = _FIRST_RETRY
         while True:
             await self._client.wait_for_connection()
             try:
                 await self._offer()
+                retry = _FIRST_RETRY
                 if logged is not None:
                     emit(self._log, PublishingAvailable(path=self._base))
                     logged = None
@@ -158,7 +163,8 @@ class Publisher:
                 if problem != logged:
                     logged = problem
                     emit(self._log, problem)
-                await asyncio.sleep(_RETRY)
+                await asyncio.sleep(retry)
+                retry = min(2 * retry, _LONGEST_RETRY)
             except BaseException:
                 self._withdraw()  # the next run starts from scratch
                 raise

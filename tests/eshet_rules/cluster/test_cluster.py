@@ -382,7 +382,7 @@ async def test_a_runner_that_never_was_is_no_runner(house):
         "host": "x",
         "server": "",
         "number": 0,
-        "ttl": 1e9,
+        "ttl": 1e4,
         "weight": 1e6,
         "is_draining": False,
     }
@@ -463,3 +463,16 @@ async def test_the_end_of_a_leading_nats_server_moves_nothing(folder, advance, t
             assert (attic.loaded(), cellar.loaded()) == before
             for runner in (attic, cellar):
                 assert "cluster.leases_lost" not in runner.log.events()
+
+
+async def test_a_module_with_a_very_long_name_runs_like_others(house):
+    house.folder.path.joinpath("p" * 250).mkdir()
+    place = house.folder.path
+    for part in ("p" * 250, "q" * 250, "r" * 250, "s" * 250):
+        place = place / part
+        place.mkdir(exist_ok=True)
+    (place / "odd.py").write_text(COUNTER.format(name="odd"))
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    await house.until(lambda: len(attic.loaded()) == len(MODULES) + 1)
+    assert await house.get("/odd/count") == 0
