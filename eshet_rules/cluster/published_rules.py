@@ -1,0 +1,198 @@
+"""Keeps the rules folder of this runner equal to what is published for its cluster."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.clock import wall_now
+from eshet.nats.entry import Entry
+from eshet.nats.exceptions import NatsError
+from eshet.text import encodable, first_names, safe_str
+from eshet_rules.audit.records import (
+    RulesChangedByHand,
+    RulesMovedAside,
+    RulesNotTakenOver,
+    RulesOfFolder,
+    RulesTakenOver,
+    emit,
+)
+from eshet_rules.cluster.publication import FileList, Publication, short_hash
+from eshet_rules.cluster.published_folder import PublishedFolder, Replaced
+from eshet_rules.cluster.publishing import HEAD, Publishing
+from eshet_rules.exceptions import RulesError
+from eshet_rules.threads import Threads
+
+__all__ = ["PublishedRules"]
+
+_PATIENCE: Final = 10.0
+"""Seconds for which the start waits for published rules."""
+
+_RETRY: Final = 5.0
+"""Seconds until published rules that could not be taken over are tried again."""
+
+
+class PublishedRules:
+    """Takes over what is published for a cluster.
+
+    Args:
+        publishing: reads what is published.
+        folder: the rules folder.
+        threads: read and write its files.
+        log: receives what was taken over, and why not.
+    """
+
+    def __init__(
+        self,
+        publishing: Publishing,
+        folder: PublishedFolder,
+        threads: Threads,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._publishing = publishing
+        self._folder = folder
+        self._threads = threads
+        self._log = log
+        self._logged = ""  # the last reason why nothing could be taken over
+
+    async def begin(self) -> None:
+        """Take over what is published; if that is not possible within some seconds, log why."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._publishing.bucket.open()
+                await self._follow(is_start=True)
+        except NatsError as error:
+            self._log_folder(safe_str(error))
+        except TimeoutError:
+            self._log_folder(f"NATS has not answered for {_PATIENCE:g} s")
+
+    async def run(self) -> None:
+        """Take over each new publication, forever."""
+        has_changed = asyncio.Event()
+
+        def note(entry: Entry) -> None:
+            if entry.key == self._publishing.cluster:
+                has_changed.set()
+
+        bucket = self._publishing.bucket
+        watch = bucket.watch(note, has_changed.set, lambda: None, below=HEAD)
+        try:
+            while True:
+                try:
+                    is_done = await self._follow()
+                except NatsError:  # the connection logs why
+                    is_done = False
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None if is_done else _RETRY):
+                        await has_changed.wait()
+                has_changed.clear()
+        finally:
+            await watch.close()
+
+    async def _follow(self, *, is_start: bool = False) -> bool:
+        """Take over what is published, if that is new; return whether there is nothing left to do.
+
+        Args:
+            is_start: whether to log what else is the case.
+
+        Raises:
+            NatsError: NATS does not answer.
+        """
+        published = await self._publishing.read()
+        publication = published.current
+        if published.problem:
+            self._log_failure(f"what is published is damaged: {published.problem}")
+            return False
+        if publication is None:
+            if is_start:
+                self._log_folder("nothing is published: see `eshet-rules publish --help`")
+            return True
+        if publication.hash != await self._threads.run(lambda: self._folder.hash):
+            return await self._take_over(publication)
+        if is_start:
+            await self._compare(publication)
+        return True
+
+    async def _take_over(self, publication: Publication) -> bool:
+        """Take over a publication, and return whether that has succeeded; if not, log why."""
+        try:
+            files = await self._publishing.files_of(publication)
+            replaced = await self._replace(publication, files)
+        except NatsError:
+            raise
+        except (RulesError, OSError) as error:
+            self._log_failure(safe_str(error), publication)
+            return False
+        self._logged = ""
+        self._log_replaced(publication, replaced)
+        return True
+
+    async def _replace(self, publication: Publication, files: FileList) -> Replaced:
+        digests = {path: file.digest for path, file in files.files.items()}
+        present = await self._threads.run(self._folder.contents, digests)
+        absent = {path: file for path, file in files.files.items() if path not in present}
+        contents = present | await self._publishing.contents_of(absent)
+        now = wall_now().strftime("%Y-%m-%d-%H%M%S")
+        return await self._threads.run(self._folder.take_over, publication.hash, contents, now)
+
+    async def _compare(self, publication: Publication) -> None:
+        """Log what was changed by hand since the publication was taken over."""
+        differing = await self._threads.run(self._folder.differing)
+        if differing:
+            changed = RulesChangedByHand(
+                cluster=self._publishing.cluster,
+                publication=short_hash(publication.hash),
+                files=_first(differing),
+                advice="publish the change; it is moved aside when something else is published",
+            )
+            emit(self._log, changed)
+
+    # --- the log ------------------------------------------------------------------------------
+
+    def _log_replaced(self, publication: Publication, replaced: Replaced) -> None:
+        cluster, shown = self._publishing.cluster, short_hash(publication.hash)
+        taken = RulesTakenOver(
+            cluster=cluster,
+            publication=shown,
+            revision=_revision(publication),
+            by=encodable(publication.by),
+            added=_first(replaced.added) or None,
+            changed=_first(replaced.changed) or None,
+            removed=_first(replaced.removed) or None,
+        )
+        emit(self._log, taken)
+        if replaced.aside:
+            aside = RulesMovedAside(
+                cluster=cluster,
+                publication=shown,
+                files=_first(replaced.aside),
+                folder=str(self._folder.path / replaced.place),
+                advice="publish what you need of them, and delete the folder",
+            )
+            emit(self._log, aside)
+
+    def _log_folder(self, why: str) -> None:
+        emit(self._log, RulesOfFolder(cluster=self._publishing.cluster, why=why))
+
+    def _log_failure(self, error: str, publication: Publication | None = None) -> None:
+        """Log why something could not be taken over, once."""
+        shown = None if publication is None else short_hash(publication.hash)
+        if (reason := f"{shown}: {error}") != self._logged:
+            self._logged = reason
+            failed = RulesNotTakenOver(
+                cluster=self._publishing.cluster, publication=shown, error=error
+            )
+            emit(self._log, failed)
+
+
+def _first(paths: list[str]) -> list[str]:
+    return [encodable(path) for path in first_names(paths)]
+
+
+def _revision(publication: Publication) -> str | None:
+    """Return the git commit of a publication, and whether its files differ from it."""
+    if not publication.revision:
+        return None
+    changes = " with changes" if publication.is_changed else ""
+    return encodable(f"{short_hash(publication.revision)}{changes}")
