@@ -186,7 +186,7 @@ def problem_with_path(path: str) -> str:
     parts = path.split("/")
     if path.startswith("/") or ".." in parts:
         return "is outside of the rules folder: publish only what is in it"
-    if not all(parts) or "\\0" in path:
+    if not all(parts) or "\0" in path:
         return "is no path of a file"
     if any(part.startswith(".") for part in parts):
         return "is hidden, as its path has a name with a dot at the beginning: rename it"

@@ -21,7 +21,7 @@ from eshet_rules.audit.records import (
 from eshet_rules.cluster.publication import FileList, Publication, short_hash
 from eshet_rules.cluster.published_folder import PublishedFolder, Replaced
 from eshet_rules.cluster.publishing import HEAD, Publishing
-from eshet_rules.exceptions import RulesError
+from eshet_rules.exceptions import PublicationDamaged, RulesError
 from eshet_rules.threads import Threads
 
 __all__ = ["PublishedRules"]
@@ -102,7 +102,7 @@ class PublishedRules:
         published = await self._publishing.read()
         publication = published.current
         if published.problem:
-            self._log_failure(f"what is published is damaged: {published.problem}")
+            self._log_failure(PublicationDamaged(f"nothing can be read: {published.problem}"))
             return False
         if publication is None:
             if is_start:
@@ -122,7 +122,7 @@ class PublishedRules:
         except NatsError:
             raise
         except (RulesError, OSError) as error:
-            self._log_failure(safe_str(error), publication)
+            self._log_failure(error, publication)
             return False
         self._logged = ""
         self._log_replaced(publication, replaced)
@@ -175,13 +175,15 @@ class PublishedRules:
     def _log_folder(self, why: str) -> None:
         emit(self._log, RulesOfFolder(cluster=self._publishing.cluster, why=why))
 
-    def _log_failure(self, error: str, publication: Publication | None = None) -> None:
-        """Log why something could not be taken over, once."""
+    def _log_failure(
+        self, error: RulesError | OSError, publication: Publication | None = None
+    ) -> None:
+        """Log why something could not be taken over, once for each kind of error."""
         shown = None if publication is None else short_hash(publication.hash)
-        if (reason := f"{shown}: {error}") != self._logged:
+        if (reason := f"{shown} {type(error)}") != self._logged:
             self._logged = reason
             failed = RulesNotTakenOver(
-                cluster=self._publishing.cluster, publication=shown, error=error
+                cluster=self._publishing.cluster, publication=shown, error=safe_str(error)
             )
             emit(self._log, failed)
 

@@ -10,13 +10,14 @@ publisher never removes what another one has stored at the same time.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from eshet.nats.bucket import Bucket
-from eshet.nats.exceptions import JetStreamRefused, RevisionConflict
+from eshet.nats.exceptions import JetStreamRefused, NatsError, RevisionConflict
 from eshet.nats.jetstream import ErrorCode
 from eshet_rules.cluster.publication import (
     FileList,
@@ -163,7 +164,8 @@ class Publishing:
             revision = await self.bucket.put(key, value, before.revision)
         except RevisionConflict:
             raise PublishedMeanwhile(self.cluster) from None
-        await self._remove_unused(kept, revision)
+        with contextlib.suppress(NatsError):  # the next publisher removes it
+            await self._remove_unused(kept, revision)
 
     async def _remove_unused(self, kept: Iterable[Publication], revision: int) -> None:
         """Remove the contents that no publication needs and that are older than their head."""
