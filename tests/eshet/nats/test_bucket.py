@@ -14,7 +14,7 @@ from eshet.nats.jetstream import api
 from tests.eshet.nats.conftest import Connect, Peer
 from tests.support.nats import NatsServer, at_real_pace, nats_server
 from tests.support.proxy import Proxy
-from tests.support.waiting import eventually
+from tests.support.waiting import until
 
 NUMBERS = itertools.count()
 
@@ -336,7 +336,7 @@ async def test_entries_before_a_revision_are_removed_without_a_trace(bucket):
     await bucket.put("blob.a.0", b"z", 0)
 
 
-async def test_only_the_entries_below_a_name_are_watched(bucket):
+async def test_only_the_entries_below_a_name_are_watched(bucket, advance):
     received, is_ready = [], asyncio.Event()
     await bucket.put("head.a", b"1", None)
     await bucket.put("blob.a", b"2", None)
@@ -345,6 +345,6 @@ async def test_only_the_entries_below_a_name_are_watched(bucket):
     await bucket.put("blob.a", b"3", None)
     await bucket.put("headless.a", b"4", None)
     await bucket.put("head.b", b"5", None)
-    await eventually(lambda: len(received) == 2)
+    await until(lambda: len(received) == 2, advance)
     await watch.close()
     assert [(each.key, each.value) for each in received] == [("a", b"1"), ("b", b"5")]
