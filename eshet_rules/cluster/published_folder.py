@@ -161,7 +161,7 @@ class PublishedFolder:
             with self._new_files(plan.write, contents) as new, self._turn:
                 self._apply(plan, new, place)
             self._write_marker(_Marker(hash=publication, files=digests))
-        added = [path for path in plan.write if path not in plan.changed]
+        added = sorted({*plan.write} - {*plan.changed})
         return Replaced(added, plan.changed, plan.remove, plan.aside, place)
 
     # --- what is to be done -------------------------------------------------------------------
@@ -186,7 +186,7 @@ class PublishedFolder:
                 plan.remove.append(path)
         plan.aside = sorted(each for each in aside if not _is_in(each, aside - {each}))
         # What is right already, but can be reached through such a link, goes with it.
-        plan.write += [p for p in digests if _is_in(p, aside) and p not in plan.write]
+        plan.write += sorted({p for p in digests if _is_in(p, aside)} - {*plan.write})
         return plan
 
     def _in_way(self, path: str) -> str | None:

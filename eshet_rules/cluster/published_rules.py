@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.clock import wall_now
 from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError
-from eshet.text import encodable, first_names, safe_str
+from eshet.text import encodable, safe_str
 from eshet_rules.audit.records import (
     RulesChangedByHand,
     RulesMovedAside,
@@ -59,9 +59,9 @@ class PublishedRules:
     async def begin(self) -> None:
         """Take over what is published; if that is not possible within some seconds, log why."""
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_PATIENCE) as limit:
                 await self._publishing.bucket.open()
-                await self._follow(is_start=True)
+                await self._follow(limit)
         except NatsError as error:
             self._log_folder(safe_str(error))
         except TimeoutError:
@@ -90,11 +90,11 @@ class PublishedRules:
         finally:
             await watch.close()
 
-    async def _follow(self, *, is_start: bool = False) -> bool:
+    async def _follow(self, start: asyncio.Timeout | None = None) -> bool:
         """Take over what is published, if that is new; return whether there is nothing left to do.
 
         Args:
-            is_start: whether to log what else is the case.
+            start: at the start of the runner, when more is logged: the limit for NATS.
 
         Raises:
             NatsError: NATS does not answer.
@@ -105,20 +105,26 @@ class PublishedRules:
             self._log_failure(PublicationDamaged(f"nothing can be read: {published.problem}"))
             return False
         if publication is None:
-            if is_start:
+            if start is not None:
                 self._log_folder("nothing is published: see `eshet-rules publish --help`")
             return True
         if publication.hash != await self._threads.run(lambda: self._folder.hash):
-            return await self._take_over(publication)
-        if is_start:
+            return await self._take_over(publication, start)
+        if start is not None:
             await self._compare(publication)
         return True
 
-    async def _take_over(self, publication: Publication) -> bool:
+    async def _take_over(self, publication: Publication, start: asyncio.Timeout | None) -> bool:
         """Take over a publication, and return whether that has succeeded; if not, log why."""
         try:
             files = await self._publishing.files_of(publication)
-            replaced = await self._replace(publication, files)
+            contents = await self._contents_of(files)
+            if start is not None:
+                start.reschedule(None)  # a slow disk is no reason to start with a part of it
+            now = wall_now().strftime("%Y-%m-%d-%H%M%S")
+            replaced = await self._threads.run(
+                self._folder.take_over, publication.hash, contents, now
+            )
         except NatsError:
             raise
         except (RulesError, OSError) as error:
@@ -128,13 +134,12 @@ class PublishedRules:
         self._log_replaced(publication, replaced)
         return True
 
-    async def _replace(self, publication: Publication, files: FileList) -> Replaced:
+    async def _contents_of(self, files: FileList) -> dict[str, bytes]:
+        """Return the contents of files, from the folder where they are there already."""
         digests = {path: file.digest for path, file in files.files.items()}
         present = await self._threads.run(self._folder.contents, digests)
         absent = {path: file for path, file in files.files.items() if path not in present}
-        contents = present | await self._publishing.contents_of(absent)
-        now = wall_now().strftime("%Y-%m-%d-%H%M%S")
-        return await self._threads.run(self._folder.take_over, publication.hash, contents, now)
+        return present | await self._publishing.contents_of(absent)
 
     async def _compare(self, publication: Publication) -> None:
         """Log what was changed by hand since the publication was taken over."""
@@ -143,7 +148,7 @@ class PublishedRules:
             changed = RulesChangedByHand(
                 cluster=self._publishing.cluster,
                 publication=short_hash(publication.hash),
-                files=_first(differing),
+                files=_shown(differing),
                 advice="publish the change; it is moved aside when something else is published",
             )
             emit(self._log, changed)
@@ -157,16 +162,16 @@ class PublishedRules:
             publication=shown,
             revision=_revision(publication),
             by=encodable(publication.by),
-            added=_first(replaced.added) or None,
-            changed=_first(replaced.changed) or None,
-            removed=_first(replaced.removed) or None,
+            added=_shown(replaced.added) or None,
+            changed=_shown(replaced.changed) or None,
+            removed=_shown(replaced.removed) or None,
         )
         emit(self._log, taken)
         if replaced.aside:
             aside = RulesMovedAside(
                 cluster=cluster,
                 publication=shown,
-                files=_first(replaced.aside),
+                files=_shown(replaced.aside),
                 folder=str(self._folder.path / replaced.place),
                 advice="publish what you need of them, and delete the folder",
             )
@@ -188,8 +193,8 @@ class PublishedRules:
             emit(self._log, failed)
 
 
-def _first(paths: list[str]) -> list[str]:
-    return [encodable(path) for path in first_names(paths)]
+def _shown(paths: list[str]) -> list[str]:
+    return [encodable(path) for path in paths]
 
 
 def _revision(publication: Publication) -> str | None:

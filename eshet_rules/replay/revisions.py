@@ -77,12 +77,14 @@ def revision_at(folder: Path, revision: str) -> Iterator[Path]:
 
 
 def commit_of(folder: Path, revision: str | None = None) -> Commit | None:
-    """Return a commit of the repository that contains a rules folder; None if there is none.
+    """Return a commit of the repository that has a rules folder; None if there is none.
 
     Args:
         folder: the rules folder.
         revision: such as `HEAD~1`; None for the one that is checked out, and what differs from it.
     """
+    if revision is None and not _output(folder, "ls-files", "--", "."):
+        return None  # the folder is in a working tree, but not in the repository
     show = ["log", "-1", "--no-show-signature", "--format=%H%n%s", "--end-of-options"]
     text = _output(folder, *show, revision or "HEAD", "--")
     if not text:

@@ -300,6 +300,26 @@ async def test_a_runner_starts_with_its_folder_if_nats_does_not_answer(
     assert log.events() == ["rules.of_folder"]
 
 
+async def test_a_runner_waits_for_a_slow_disk_at_the_start(
+    publishing, attic, folder, log, threads, advance, monkeypatch
+):
+    await publish(publishing, texts(hall="1"))
+    run, is_writing = threads.run, asyncio.Event()
+
+    async def run_slowly(function, *arguments):
+        if function.__name__ == "take_over":
+            is_writing.set()
+            await asyncio.sleep(60)
+        return await run(function, *arguments)
+
+    monkeypatch.setattr(threads, "run", run_slowly)
+    starting = asyncio.create_task(attic.begin())
+    await until(is_writing.is_set, advance)
+    await passing_time(starting, advance)
+    assert present(folder) == texts(hall="1")
+    assert log.events() == ["rules.taken_over"]
+
+
 @pytest.mark.usefixtures("following")
 async def test_each_new_publication_is_taken_over(publishing, folder, log, advance):
     for number in range(3):
@@ -312,8 +332,9 @@ async def test_each_new_publication_is_taken_over(publishing, folder, log, advan
 
 
 async def test_a_damaged_content_leaves_the_folder_as_it_was_until_it_is_published_again(
-    publishing, bucket, attic, folder, log, advance
+    publishing, bucket, attic, folder, log, advance, monkeypatch
 ):
+    monkeypatch.setattr("eshet_rules.cluster.published_rules._RETRY", 0.2)
     await publish(publishing, texts(hall="1", bath="1"))
     await attic.begin()
     contents = texts(hall="2", bath="2", new="2", other="3")
@@ -323,10 +344,10 @@ async def test_a_damaged_content_leaves_the_folder_as_it_was_until_it_is_publish
     failed = await at_real_pace(logged(log, "rules.not_taken_over"), advance)
     assert failed["publication"] == short_hash(made.hash)
     assert failed["error"].endswith("is damaged in NATS; publish the rules again")
-    await advance(20)
+    await at_real_pace(asyncio.sleep(1), advance)  # it is tried again in vain
     assert present(folder) == texts(hall="1", bath="1")
     await publish(publishing, contents)
-    await passing_time(logged(log, "rules.taken_over", 2), advance)
+    await at_real_pace(logged(log, "rules.taken_over", 2), advance)
     assert present(folder) == contents
     assert log.events() == ["rules.taken_over", "rules.not_taken_over", "rules.taken_over"]
     running.cancel()
@@ -451,6 +472,8 @@ async def test_two_runners_reload_once_what_was_published(house, tmp_path_factor
         )
     )
     for each in runners:
+        events = each.log.events()
+        assert events.index("rules.taken_over") < events.index("runner.started")
         each.log.check()
         each.log.clear()
     second = {**dict.fromkeys(first, 2), "garage": 2}

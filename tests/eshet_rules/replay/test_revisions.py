@@ -93,6 +93,13 @@ def test_a_folder_in_no_repository_or_without_a_commit(rules, git, tmp_path_fact
     assert commit_of(tmp_path_factory.mktemp("other")) is None
 
 
+def test_a_folder_that_the_repository_ignores(folder, rules, commit):
+    folder.write(".gitignore", "rules/")
+    commit("First")
+    rules.write("hall.py", "")
+    assert commit_of(rules.path) is None
+
+
 def test_without_git(rules, monkeypatch):
     rules.write("hall.py", "")
     monkeypatch.setenv("PATH", "")
