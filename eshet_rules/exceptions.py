@@ -27,6 +27,11 @@
     ├── NoNatsLibrary        a runner of a cluster has no library for NATS
     ├── NoSharedTrail        no runner of a cluster has stored its trail in NATS
     ├── NotInCluster         a runner is in no cluster
+    ├── NotPublishable       rules can't be published
+    ├── PublishedMeanwhile   someone else has published rules at the same time
+    ├── PublicationNotFound  no publication has this hash, or several have
+    ├── PublicationDamaged   what is published can't be read
+    ├── RulesNotPublished    a rules folder has rules of its own, which are not replaced
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
     ├── NotRolledBack        a module can't be rolled back
@@ -48,6 +53,7 @@ from datetime import datetime
 from pathlib import Path
 
 from eshet.settings.problem import Problem
+from eshet.text import first_names
 
 __all__ = [
     "AllDisabled",
@@ -71,14 +77,19 @@ __all__ = [
     "NotAnEshetServer",
     "NotDriven",
     "NotInCluster",
+    "NotPublishable",
     "NotReloaded",
     "NotRolledBack",
     "NotWritten",
     "PageNotServed",
+    "PublicationDamaged",
+    "PublicationNotFound",
+    "PublishedMeanwhile",
     "RefusedByRunner",
     "RuleMisuse",
     "RulesError",
     "RulesFolderError",
+    "RulesNotPublished",
     "ServerUnreachable",
     "StateFolderError",
     "StateInUse",
@@ -534,6 +545,81 @@ class NoNatsLibrary(RulesError):
 
     def __init__(self) -> None:
         super().__init__("a cluster needs the library nats-py: pip install 'eshet-rules[nats]'")
+
+
+class NotPublishable(RulesError):
+    """The rules of a folder can't be published; nothing of them was.
+
+    Args:
+        problems: for each file its path, the problem, and what to do.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join([*problems, "nothing was published"]))
+
+
+class PublishedMeanwhile(RulesError):
+    """Someone else has published rules for a cluster at the same time; these were not published.
+
+    Args:
+        cluster: the name of the cluster.
+    """
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        super().__init__(
+            f"someone else has just published rules for the cluster {cluster}, and these were not "
+            "published; look at `eshet-rules publish --list`, and publish them again if they are "
+            "still wanted"
+        )
+
+
+class PublicationNotFound(RulesError):
+    """No listed publication has this hash, or several have.
+
+    Args:
+        digits: the first digits of the hash, as the user has given them.
+        candidates: the hashes that begin so, or all if none does.
+    """
+
+    def __init__(self, digits: str, candidates: Sequence[str]) -> None:
+        self.digits = digits
+        self.candidates = tuple(candidates)
+        several = bool(candidates) and all(each.startswith(digits) for each in candidates)
+        problem = "several publications begin with" if several else "there is no publication"
+        there_are = f"; there are: {', '.join(candidates)}" if candidates else ""
+        super().__init__(f"{problem} {digits}{there_are}")
+
+
+class PublicationDamaged(RulesError):
+    """What is published for a cluster can't be used.
+
+    Args:
+        problem: the problem.
+    """
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"{problem}; publish the rules again")
+
+
+class RulesNotPublished(RulesError):
+    """A rules folder that never had published rules has other ones, which are not replaced.
+
+    Args:
+        folder: the rules folder.
+        files: those that are not published, or differ, relative to the folder.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+        self.folder = folder
+        self.files = tuple(files)
+        names = ", ".join(first_names(list(files)))
+        super().__init__(
+            f"{folder} has rules of its own, which published ones do not replace: {names}; "
+            "move them away, or publish them"
+        )
 
 
 class NoSharedTrail(RulesError):

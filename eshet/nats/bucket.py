@@ -153,11 +153,42 @@ class Bucket:
         revision: int = info["state"]["last_seq"]
         return revision
 
+    async def keys(self, below: str) -> list[str]:
+        """Return the first 100,000 keys that begin with a name and a dot; also those of deletions.
+
+        Args:
+            below: the name, or several, separated by dots.
+
+        Raises:
+            NotConnected: there is no connection.
+            NoAnswer: JetStream has no leader, for some seconds.
+        """
+        info = await self._stream.info("read", {"subjects_filter": f"{self._subject(below)}.>"})
+        subjects = info["state"].get("subjects") or {}
+        return [each.removeprefix(self._prefix) for each in subjects]
+
+    async def purge(self, below: str, before: int) -> None:
+        """Remove entries without a trace: no deletion stays, and watchers are not notified.
+
+        Args:
+            below: the name, or several, separated by dots, with which their keys begin, before a
+                dot.
+            before: only entries with an earlier revision are removed.
+
+        Raises:
+            NatsError: see `put`.
+        """
+        call, request = f"STREAM.PURGE.{self.stream}", f"purge {below} in {self.name}"
+        body = {"filter": f"{self._subject(below)}.>", "seq": before}
+        await repeated(self.connection, lambda: api(self.connection, call, body, request))
+
     def watch(
         self,
         on_entry: OnEntry,
         on_ready: Callable[[], object],
         on_reset: Callable[[], object],
+        *,
+        below: str = "",
     ) -> Watch:
         """Receive all entries so far, and then each change, in order, until `Watch.close`.
 
@@ -169,11 +200,13 @@ class Bucket:
             on_ready: called when all entries so far were received.
             on_reset: called when the bucket has lost entries, for example as it was created again:
                 all entries are going to be received again, and then `on_ready` is called.
+            below: only entries whose keys begin with this name and a dot are received; their keys
+                are without it.
         """
         return Watch(
             self.connection,
             self.stream,
-            self._prefix,
+            f"{self._subject(below)}." if below else self._prefix,
             self._stream.open,
             on_entry,
             on_ready,

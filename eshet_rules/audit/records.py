@@ -123,7 +123,12 @@ __all__ = [
     "RuleRecovered",
     "RuleRestarted",
     "RuleStaysFailed",
+    "RulesChangedByHand",
     "RulesFolderRenamed",
+    "RulesMovedAside",
+    "RulesNotTakenOver",
+    "RulesOfFolder",
+    "RulesTakenOver",
     "RunnerKilledByRule",
     "RunnerNameTaken",
     "RunnerStarted",
@@ -1249,6 +1254,60 @@ class SharedTrailGap(_Cluster, kw_only=True):
     ] = None
     until: Annotated[Time | None, Meta(description="time of the first record after them")] = None
     records: Annotated[int | None, Meta(description="their number, if it is known")] = None
+
+
+class _PublishedRules(_Cluster, kw_only=True):
+    """Rules that are published for the cluster."""
+
+    publication: Annotated[str, Meta(description="the first digits of its hash")]
+
+
+@_event("rules.taken_over", "took over the published rules")
+class RulesTakenOver(_PublishedRules, kw_only=True):
+    """The files in the rules folder are those of a publication now."""
+
+    revision: Annotated[str | None, Meta(description="its git commit")] = None
+    by: Annotated[str, Meta(description="who has published it")]
+    added: Annotated[list[str] | None, Meta(description="the first new files")] = None
+    changed: Annotated[list[str] | None, Meta(description="the first changed files")] = None
+    removed: Annotated[list[str] | None, Meta(description="the first removed files")] = None
+
+
+@_event("rules.moved_aside", "files that were not published were moved aside", level="warning")
+class RulesMovedAside(_PublishedRules, kw_only=True):
+    """Files of the rules folder were changed or added by hand, and replaced by published ones."""
+
+    files: Annotated[list[str], Meta(description="the first of these files, folders and links")]
+    folder: Annotated[str, Meta(description="where they are now")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("rules.changed_by_hand", "the rules are not those that are published", level="warning")
+class RulesChangedByHand(_PublishedRules, kw_only=True):
+    """When the runner started, the rules folder differed from the publication that it had.
+
+    The change stays until something else is published.
+    """
+
+    files: Annotated[list[str], Meta(description="the first files that differ")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("rules.not_taken_over", "can't take over the published rules", level="error")
+class RulesNotTakenOver(_Cluster, kw_only=True):
+    """The rules folder stays as it is; it is tried again. Logged once for each reason."""
+
+    publication: Annotated[
+        str | None, Meta(description="the first digits of its hash, if it is known")
+    ] = None
+    error: Annotated[str, Meta(description="the reason, and what to do")]
+
+
+@_event("rules.of_folder", "starts with the rules in its folder", level="warning")
+class RulesOfFolder(_Cluster, kw_only=True):
+    """The runner was to take over published rules at the start, and there are none to be had."""
+
+    why: Annotated[str, Meta(description="the reason")]
 
 
 @_event("module.taken", "taken from the cluster")

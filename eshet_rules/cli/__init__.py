@@ -6,6 +6,7 @@ init             writes a first rule and its test
 templates        the files that `init` writes
 list             lists the rules of a running runner and their states
 control          reload, commit, enable, disable, restart, release, rollback, drain
+publish          publishes the rules of a folder for the runners of a cluster
 devices          lists the devices of bridges, and writes their paths as a module
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
@@ -25,6 +26,7 @@ stubs            generates a module with the paths of devices
 damages          damaged parts of the trail that a command has met
 options          options that several commands share
 time_option      points in time as option values
+nats_option      the NATS servers of a cluster, which a command asks without a runner
 trail_option     the audit trail and the state folder that a command reads
 
 Nothing slow is imported here: each command imports the runner and its dependencies when it runs.
@@ -49,6 +51,7 @@ from eshet_rules.cli.devices import devices
 from eshet_rules.cli.graph import graph
 from eshet_rules.cli.init import init
 from eshet_rules.cli.list import list_
+from eshet_rules.cli.publish import publish
 from eshet_rules.cli.replay import replay
 from eshet_rules.cli.run import run
 from eshet_rules.cli.shadow_diff import shadow_diff
@@ -78,6 +81,7 @@ for _command in (
     graph,
     init,
     list_,
+    publish,
     release,
     reload,
     replay,

@@ -16,6 +16,7 @@ from eshet.server_address import ServerAddress
 from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, present_name
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.damages import Damages
+from eshet_rules.cli.nats_option import connected_to_nats, nats_address
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -29,7 +30,6 @@ from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import audit_option, configuration_of, place_of_trail
 
 if TYPE_CHECKING:
-    from eshet.nats.address import NatsAddress
     from eshet_rules.audit.query import Damage, Filter, Reader
     from eshet_rules.config import Configuration
 
@@ -151,14 +151,10 @@ def _check_cluster(
     Raises:
         click.UsageError: they contradict each other.
     """
-    from eshet.nats.address import NatsAddress
-
     if not is_cluster:
         if server is not None:
             raise click.UsageError("--server is for --cluster: other trails are read from files")
         return
-    if server is not None and not isinstance(server, NatsAddress):
-        raise click.UsageError(f"--cluster needs NATS servers, such as --server nats://{server}")
     if audit is not None:
         raise click.UsageError("--audit names files, and --cluster reads from NATS: choose one")
     if chain:
@@ -186,47 +182,16 @@ def _show_shared(
     follow: bool,
 ) -> bool:
     """Print records of all runners of a cluster, and return whether there were any."""
-    from eshet_rules.exceptions import NoNatsLibrary, ServerUnreachable
-
-    address = _nats_address(configuration, server)
-    try:
-        from eshet.nats.connection import NatsConnection
-        from eshet_rules.cluster.trail_reader import TrailReader
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "nats":
-            raise
-        raise NoNatsLibrary from None
+    address = nats_address(configuration, server)
 
     async def read() -> bool:
-        connection = NatsConnection(address, name="eshet-rules audit")
-        try:
-            await connection.open()
-        except OSError as error:
-            raise ServerUnreachable(str(address), str(error)) from None
-        try:
+        async with connected_to_nats(address, "eshet-rules audit") as connection:
+            from eshet_rules.cluster.trail_reader import TrailReader
+
             reader = TrailReader(connection, configuration.cluster.name, wanted, report)
             return await _show_all(reader.records(follow=follow), show)
-        finally:
-            await connection.close()
 
     return asyncio.run(read())
-
-
-def _nats_address(configuration: "Configuration", server: ServerAddress | None) -> "NatsAddress":
-    """Return the NATS servers of a cluster.
-
-    Raises:
-        click.UsageError: none are named.
-    """
-    from eshet.nats.address import NatsAddress
-
-    for address in (server, configuration.cluster.server, configuration.server.address):
-        if isinstance(address, NatsAddress):
-            return address
-    raise click.UsageError(
-        "--cluster needs NATS servers: name them with --server nats://HOST, or with "
-        "`server` below [cluster] of the configuration"
-    )
 
 
 async def _show_all(

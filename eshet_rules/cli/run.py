@@ -96,6 +96,11 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     callback=check_name,
     help="Share the modules with the other runners of this cluster, which NATS joins.",
 )
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Keep the folder equal to what is published for the cluster, see eshet-rules publish.",
+)
 @click.option("--no-reload", is_flag=True, help="Do not reload changed files.")
 @click.option(
     "--once",
@@ -127,6 +132,7 @@ def run(
     no_audit: bool,
     web: str | None,
     cluster: str | None,
+    published: bool,
     no_reload: bool,
     once: bool,
     shadow: bool,
@@ -155,6 +161,11 @@ def run(
             "--cluster runs modules together with other runners, which --once, --shadow and --only "
             "do not: leave it or the others out"
         )
+    if published and (once or shadow or only != "*"):
+        raise click.UsageError(
+            "--published is for a runner of a cluster, which --once, --shadow and --only do not "
+            "join: leave it or the others out"
+        )
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
         "state": {"folder": state_dir},
@@ -164,7 +175,7 @@ def run(
         },
         "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
-        "cluster": {"name": cluster},
+        "cluster": {"name": cluster, "rules": "published" if published else None},
         "web": {"enabled": None if web is None else True, "address": web or None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
@@ -178,6 +189,7 @@ def run(
             shadow=shadow,
             serves_page=web is not None,
             keeps_state=not no_state,
+            published=published,
             insecure=insecure,
             stays=stays,
         )
@@ -213,6 +225,7 @@ def _run(
     shadow: bool,
     serves_page: bool,
     keeps_state: bool,
+    published: bool,
     insecure: bool,
     stays: bool,
 ) -> int:
@@ -238,6 +251,11 @@ def _run(
         config or folder / FILE_NAME, must_exist=config is not None, overrides=overrides
     )
     configuration = file.read()
+    if published and configuration.cluster.name is None:
+        raise click.UsageError(
+            "--published is for a runner of a cluster: name it with --cluster NAME, or with `name` "
+            "below [cluster] of the configuration"
+        )
     state = (configuration.state.folder or default_state()) if keeps_state else None
     if only != "*":
         configuration = replace(configuration, cluster=replace(configuration.cluster, name=None))

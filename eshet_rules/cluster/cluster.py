@@ -8,8 +8,9 @@ comes from the runner before, and goes to the next one.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -42,6 +43,9 @@ from eshet_rules.cluster.leases import Leases, WhyGiven
 from eshet_rules.cluster.loading import ModuleLoader
 from eshet_rules.cluster.presence import Presence, end_presence
 from eshet_rules.cluster.probe import Probe
+from eshet_rules.cluster.published_folder import PublishedFolder
+from eshet_rules.cluster.published_rules import PublishedRules
+from eshet_rules.cluster.publishing import RULES, Publishing
 from eshet_rules.cluster.roster import Roster
 from eshet_rules.cluster.shared_switches import SharedSwitches
 from eshet_rules.cluster.shared_trail import trail_stream
@@ -105,6 +109,7 @@ class Cluster:
         self._runners_bucket = bucket("runners")
         self._leases_bucket = bucket("leases")
         self._checkpoints_bucket = bucket("checkpoints")
+        self._rules_bucket = bucket(RULES)
         self._roster = Roster(name, loop.time)
         self._probe = Probe(server.connection, prefix, name, server)
         presence = PresenceEntry(
@@ -170,6 +175,23 @@ class Cluster:
             threads,
             self._log,
         )
+
+    def published_rules(
+        self, folder: Path, exclude: Sequence[str], turn: Lock, threads: Threads
+    ) -> PublishedRules | None:
+        """Return what keeps the rules folder equal to what is published; None if nothing is to.
+
+        Args:
+            folder: the rules folder.
+            exclude: see `PublishedFolder`.
+            turn: see `PublishedFolder`.
+            threads: read and write the files.
+        """
+        if self._settings.rules != "published":
+            return None
+        publishing = Publishing(self._rules_bucket, self.name)
+        files = PublishedFolder(folder, exclude, turn)
+        return PublishedRules(publishing, files, threads, self._log)
 
     def attach(
         self,

@@ -259,6 +259,8 @@ class ClusterSettings:
         labels: properties of this runner, for `where`.
         weight: its share of the modules, relative to that of other runners.
         ttl: seconds after which others take the modules of a runner that gives no sign of life.
+        rules: `"folder"` to run what is in the rules folder of this machine, or `"published"` to
+            keep that folder equal to what is published for the cluster.
         trail_days: for how many days the records of all runners are kept in NATS; 0 to share none.
         trail_bytes: maximum size of these records; beyond it the oldest are deleted.
         where: conditions on runners, by globs of the modules that only such a runner may run, in
@@ -272,6 +274,7 @@ class ClusterSettings:
     labels: tuple[str, ...] = setting(TEXTS, ())
     weight: float = setting(number("", 0.01, 100), 1.0)
     ttl: float = setting(number("seconds", 10, 15), 12.0)
+    rules: str = setting(one_of("folder", "published"), "folder")
     trail_days: float = setting(number("days", 0, 3650), 7.0)
     trail_bytes: int = setting(whole_number("bytes", 1 << 20), 1 << 30)
     where: tuple[tuple[str, Where], ...] = ()

@@ -11,6 +11,7 @@ If two files are the same module (`hall.py` and `hall/__init__.py`), the module 
 import hashlib
 import operator
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +100,25 @@ class Discovery:
         self._exclude: Final = tuple(exclude)
         self._excluded: dict[Path, str] = {}
         self._reported: set[Path] = set()
+        self.turn: Final = threading.Lock()
+        """Held while the modules are read: who changes many files at once holds it meanwhile."""
 
     def __call__(self, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
         """Read all modules, in any thread; see `discover`."""
+        with self.turn:
+            return self._look(known or {})
+
+    def files(self) -> list[Path]:
+        """Return the paths of all modules, without reading them, in any thread."""
+        scan = _Scan(self._folder, self._exclude, {})
+        return [Path(file) for _, file, problem in scan.modules(str(self._folder)) if not problem]
+
+    def _look(self, known: Mapping[str, Source]) -> dict[str, Source]:
         scans = 0
         while True:
             before = _identity(self._folder)
             excluded: dict[Path, str] = {}
-            found = _discover(_Scan(self._folder, self._exclude, excluded), known or {})
+            found = _discover(_Scan(self._folder, self._exclude, excluded), known)
             scans += 1
             if scans == _MAX_SCANS or _identity(self._folder) == before:
                 self._excluded = excluded

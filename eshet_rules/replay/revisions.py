@@ -7,10 +7,11 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from eshet_rules.exceptions import RulesError
 
-__all__ = ["UnknownVersion", "rules_at"]
+__all__ = ["Commit", "UnknownVersion", "commit_of", "revision_at", "rules_at"]
 
 
 class UnknownVersion(RulesError):
@@ -27,6 +28,20 @@ class UnknownVersion(RulesError):
         super().__init__(f"{version}: {problem}; name a folder, or a revision such as HEAD~1")
 
 
+class Commit(NamedTuple):
+    """A commit of a git repository.
+
+    Args:
+        revision: its hash.
+        subject: the first line of its message.
+        is_changed: whether the files in the rules folder differ from it.
+    """
+
+    revision: str
+    subject: str
+    is_changed: bool = False
+
+
 @contextlib.contextmanager
 def rules_at(folder: Path, version: str) -> Iterator[Path]:
     """Yield the folder of another version of the rules, until the end of a `with` statement.
@@ -41,9 +56,55 @@ def rules_at(folder: Path, version: str) -> Iterator[Path]:
     if Path(version).is_dir():
         yield Path(version).absolute()  # a module may change the present folder of the process
         return
+    with revision_at(folder, version) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def revision_at(folder: Path, revision: str) -> Iterator[Path]:
+    """Yield a folder with the rules of a revision of git, until the end of a `with` statement.
+
+    Args:
+        folder: the rules folder, in a working tree, which is not touched.
+        revision: such as `HEAD~1`.
+
+    Raises:
+        UnknownVersion: there is no such revision, or it has links to outside of the folder.
+    """
     with tempfile.TemporaryDirectory(prefix="eshet-rules-") as place:
-        _extract(folder, version, Path(place))
+        _extract(folder, revision, Path(place))
         yield Path(place)
+
+
+def commit_of(folder: Path, revision: str | None = None) -> Commit | None:
+    """Return a commit of the repository that has a rules folder; None if there is none.
+
+    Args:
+        folder: the rules folder.
+        revision: such as `HEAD~1`; None for the one that is checked out, and what differs from it.
+    """
+    if revision is None and not _output(folder, "ls-files", "--", "."):
+        return None  # the folder is in a working tree, but not in the repository
+    show = ["log", "-1", "--no-show-signature", "--format=%H%n%s", "--end-of-options"]
+    text = _output(folder, *show, revision or "HEAD", "--")
+    if not text:
+        return None
+    commit, _, subject = text.rstrip("\n").partition("\n")
+    changes = "" if revision else _output(folder, "status", "--porcelain", "--", ".")
+    return Commit(commit, subject, is_changed=bool(changes))
+
+
+def _output(folder: Path, *command: str) -> str:
+    """Return what a command of git prints; nothing if it fails."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *command],  # noqa: S607
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return "" if done.returncode else done.stdout.decode(errors="replace")
 
 
 def _extract(folder: Path, version: str, place: Path) -> None:
@@ -60,5 +121,8 @@ def _extract(folder: Path, version: str, place: Path) -> None:
     if done.returncode:
         problem = done.stderr.decode(errors="replace").strip().splitlines()
         raise UnknownVersion(version, problem[-1] if problem else "git can't read it")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
-        files.extractall(place, filter="data")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
+            files.extractall(place, filter="data")
+    except tarfile.FilterError as error:
+        raise UnknownVersion(version, f"{error}") from None

@@ -139,6 +139,16 @@ class Runner:
             if recorder is not None and recorder.trail is not None:
                 recorder.token_of = cluster.token_of
                 cluster.share_trail(recorder.trail.file, OneThread(self._threads))
+        self._published = (
+            None
+            if cluster is None
+            else cluster.published_rules(
+                folder,
+                configuration.watch.exclude,
+                self._discovery.turn,
+                OneThread(self._threads),
+            )
+        )
         self._store = None if place is None else VersionStore(place / "versions")
         self._version_writer = (
             None if self._store is None else VersionWriter(self._store, log, self._threads)
@@ -208,6 +218,8 @@ class Runner:
         self._watching = contextlib.ExitStack()
 
     async def __aenter__(self) -> "Runner":
+        if self._published is not None:
+            await self._published.begin()
         if self._guard is not None:
             self._guard.begin(self._roll_backs.apply(self._saves.of_files(self._discovery())))
             self._watching.enter_context(self._guard.watching(self._reloader.supervised))
@@ -293,6 +305,8 @@ class Runner:
                     if self._cluster is not None:
                         components["cluster"] = self._cluster.run
                         components["shared trail"] = self._cluster.run_trail
+                    if self._published is not None and reload:
+                        components["published rules"] = self._published.run
                     if self._page is not None:
                         components["page"] = functools.partial(self._serve, self._page)
                     for name, run in components.items():

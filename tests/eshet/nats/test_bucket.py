@@ -14,6 +14,7 @@ from eshet.nats.jetstream import api
 from tests.eshet.nats.conftest import Connect, Peer
 from tests.support.nats import NatsServer, at_real_pace, nats_server
 from tests.support.proxy import Proxy
+from tests.support.waiting import until
 
 NUMBERS = itertools.count()
 
@@ -311,3 +312,39 @@ async def test_a_write_that_was_overtaken_is_a_conflict(bucket, shared_server, c
         with pytest.raises(RevisionConflict):
             await at_real_pace(writing, advance)
         assert (await bucket.get("light")).value == b"first"
+
+
+async def test_the_keys_below_a_name(bucket):
+    for key in ("blob.a.0", "blob.a.1", "blob.b.0", "blob", "blobs.a", "head.a"):
+        await bucket.put(key, b"x", None)
+    await bucket.delete("blob.b.0", None)
+    assert sorted(await bucket.keys("blob")) == ["blob.a.0", "blob.a.1", "blob.b.0"]
+    assert await bucket.keys("blob.a.0") == []
+
+
+async def test_entries_before_a_revision_are_removed_without_a_trace(bucket):
+    for key in ("blob.a.0", "blob.a.1", "blob.b.0", "head"):
+        await bucket.put(key, b"x", None)
+    await bucket.delete("blob.a.1", None)
+    revision = await bucket.put("blob.a.0", b"y", None)
+    await bucket.purge("blob.a", revision)
+    assert sorted(await bucket.keys("blob")) == ["blob.a.0", "blob.b.0"]
+    assert (await bucket.get("blob.a.0")).value == b"y"
+    await bucket.purge("blob.a", revision + 1)
+    assert await bucket.get("blob.a.0") is None
+    assert (await bucket.get("head")).value == b"x"
+    await bucket.put("blob.a.0", b"z", 0)
+
+
+async def test_only_the_entries_below_a_name_are_watched(bucket, advance):
+    received, is_ready = [], asyncio.Event()
+    await bucket.put("head.a", b"1", None)
+    await bucket.put("blob.a", b"2", None)
+    watch = bucket.watch(received.append, is_ready.set, lambda: None, below="head")
+    await is_ready.wait()
+    await bucket.put("blob.a", b"3", None)
+    await bucket.put("headless.a", b"4", None)
+    await bucket.put("head.b", b"5", None)
+    await until(lambda: len(received) == 2, advance)
+    await watch.close()
+    assert [(each.key, each.value) for each in received] == [("a", b"1"), ("b", b"5")]

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -312,3 +313,21 @@ def test_check_folder_says_when_it_is_a_file(folder):
     file = folder.write("hall.py", "")
     with pytest.raises(RulesFolderError, match=f"name its folder, {folder.path}"):
         check_folder(file)
+
+
+def test_the_files_of_all_modules_also_of_two_that_are_the_same(folder):
+    for name in ("hall.py", "hall/__init__.py", "up/_lib.py", "test_hall.py", "x (copy).py"):
+        folder.write(name, "")
+    found = Discovery(folder.path, ["up/"]).files()
+    assert found == [folder.path / "hall" / "__init__.py", folder.path / "hall.py"]
+
+
+def test_a_scan_waits_for_its_turn(folder):
+    folder.write("hall.py", "")
+    discovery = Discovery(folder.path)
+    with ThreadPoolExecutor() as executor:
+        with discovery.turn:
+            scan = executor.submit(discovery)
+            folder.write("bath.py", "")
+            assert not scan.done()
+        assert list(scan.result()) == ["bath", "hall"]
