@@ -351,7 +351,7 @@ async def test_a_module_that_no_runner_can_load_stays_at_one_of_them(house):
 
 
 async def test_without_the_bucket_of_states_modules_run_without_their_state(house):
-    attic, cellar = house.start("attic"), house.start("cellar")
+    attic, _ = house.start("attic"), house.start("cellar")
     await house.until_shared("attic", "cellar")
     await press(house)
     connection = house.server.connection
@@ -466,7 +466,7 @@ async def test_the_end_of_a_leading_nats_server_moves_nothing(folder, advance, t
 
 
 async def test_a_module_with_a_very_long_name_runs_like_others(house):
-    house.folder.path.joinpath("p" * 250).mkdir()
+
     place = house.folder.path
     for part in ("p" * 250, "q" * 250, "r" * 250, "s" * 250):
         place = place / part
