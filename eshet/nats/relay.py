@@ -418,7 +418,8 @@ class Relay:
             events = [MissedEvent(int(n), bytes(value)) for n, value in msgpack.unpackb(payload)]
         except (ValueError, TypeError):  # there is no answer, or it is none
             events = []
-        held.note_missed(events)
+        held.add_missed(events)
+        held.note_complete()
         self._router.flush_later(held.peer)
         self._flush()
 

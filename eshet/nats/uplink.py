@@ -244,8 +244,10 @@ class NatsUplink:
         if lease is None or before is None or not self.members.is_alive(before):
             return
         held = self._router.hold_events(peer, path)
+        # Also if the last holder was at another server: it may not have listened to this event.
+        held.add_missed(self._router.take_missed(lease.role, lease.token, path))
         if before == self.id:
-            held.note_missed(self._router.take_missed(lease.role, lease.token, path))
+            held.note_complete()
         else:
             self._relay.ask_missed(before, lease, path, held)
 

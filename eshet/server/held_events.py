@@ -27,7 +27,8 @@ class HeldEvents:
         self._node = node
         self._event_id = event_id
         self._held: list[tuple[int, bytes]] = []
-        self._missed: list[MissedEvent] | None = None
+        self._missed: dict[int, MissedEvent] = {}
+        self._is_complete = False
         self._is_ready = False
         self._send: Final = self._hold
         node.listeners[peer] = self._send
@@ -35,9 +36,13 @@ class HeldEvents:
     def _hold(self, frame: bytes) -> None:
         self._held.append((self._event_id(), frame))
 
-    def note_missed(self, events: Iterable[MissedEvent]) -> None:
-        """Note the events that came before it listened, in order; some may also be held."""
-        self._missed = list(events)
+    def add_missed(self, events: Iterable[MissedEvent]) -> None:
+        """Add events that came before it listened, in order; some may also be held."""
+        self._missed |= {event.id: event for event in events}
+
+    def note_complete(self) -> None:
+        """Note that all events were added that it has missed."""
+        self._is_complete = True
         self._send_all()
 
     def note_ready(self) -> None:
@@ -48,17 +53,16 @@ class HeldEvents:
     def _send_all(self) -> None:
         """Send each event once, if all are known and the client still listens."""
         peer, node = self.peer, self._node
-        if self._missed is None or not self._is_ready:
+        if not (self._is_complete and self._is_ready):
             return
         if node.listeners.get(peer) is not self._send:
             return
         node.listeners[peer] = peer.send
-        sent = {event.id for event in self._missed}
-        for event in self._missed:
+        for event in self._missed.values():
             rest = node.path + b"\0" + event.value
             if len(rest) < peer.max_payload:
                 peer.send(frame_without_id(EventNotify.code, rest))
         for event_id, frame in self._held:
-            if event_id not in sent:
+            if event_id not in self._missed:
                 peer.send(frame)
         self._held.clear()

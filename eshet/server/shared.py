@@ -211,19 +211,19 @@ class SharedRouter(Router):
             self._to_flush[asker] = None
 
     def take_missed(self, role: str, token: int, path: bytes) -> list[MissedEvent]:
-        """Return the events that came since an earlier holder of a lease was set aside, once.
+        """Return the events that came since earlier holders of a lease were set aside, once.
 
         Args:
             role: of the lease.
             token: of the present holder.
             path: of the events.
         """
-        missed: list[MissedEvent] = []
+        missed: dict[int, MissedEvent] = {}  # without those that several holders have missed
         for departed in list(self._missing.get(path, ())):
             if departed.role == role and departed.token < token:
-                missed = max(missed, list(departed.events[path]), key=len)
+                missed |= {event.id: event for event in departed.events[path]}
                 self._miss_no_more(departed, path)
-        return missed
+        return list(missed.values())
 
     def _miss_no_more(self, departed: Departed, path: bytes) -> None:
         del departed.events[path]

@@ -60,8 +60,8 @@ class Announcement:
         Returns:
             Whether the modules have changed.
         """
-        helpers = self.modules.helpers
-        self._unfit.update({each: (self.modules.runs.get(each), helpers) for each in modules})
+        versions, helpers = self.modules.versions, self.modules.helpers
+        self._unfit.update({each: (versions.get(each), helpers) for each in modules})
         return self._update()
 
     def forget_unfit(self) -> bool:
