@@ -104,14 +104,19 @@ class NatsUplink:
         self._flush = flush
         self._log = log
 
-    async def open(self) -> None:
+    async def open(self, former_id: str = "") -> None:
         """Get the whole tree, and join the others.
+
+        Args:
+            former_id: the id of this server before it was cut off, whose membership ends now.
 
         Raises:
             NatsError: NATS, or JetStream, does not answer.
         """
         for bucket in self._buckets:
             await bucket.open()
+        if former_id:  # its nodes would be taken until the entry expires
+            await self._servers_bucket.delete(former_id, None)
         self._router.uplink = self
         self._router.relay = self._relay.peer
         self._relay.open()

@@ -263,7 +263,7 @@ async def test_a_short_outage_of_nats_is_not_seen_by_clients(tmp_path, advance):
             assert second.connected
 
 
-async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, advance):
+async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, advance, caplog):
     with nats_server(tmp_path) as nats:
         address = NatsAddress.parse(nats.url)
         async with JoinedServer(address) as server, Client(server=server) as client:
@@ -276,6 +276,7 @@ async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, 
             nats.start()
             await at_real_pace(client.wait_for_connection(), advance)
             assert await at_real_pace(client.get("/lamp"), advance) is True
+            assert "has taken /lamp" not in caplog.text
 
 
 async def test_the_end_of_one_of_three_nats_servers_is_not_seen_by_clients(tmp_path, advance):
