@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -14,8 +15,8 @@ from eshet_rules.testing.virtual_time import VirtualLoop
 
 __all__ = ["SharedTree"]
 
-_STEP = 0.5  # in seconds: shorter than all timeouts of what waits for NATS
-_QUIET_ROUNDS = 2
+_STEP = 0.9  # in seconds: shorter than the time within which NATS has to answer
+_RECONNECTION = 0.01  # in real seconds, for a part of it
 
 
 class SharedTree:
@@ -73,23 +74,29 @@ class SharedTree:
         while seconds > 0:
             step = min(seconds, _STEP)
             await self._advance(step)
-            await self._settle()
+            await self._deliver()
             seconds -= step
+        await self._settle()
 
     async def _settle(self) -> None:
         """Return when nothing is on its way any more; no time passes."""
-        quiet_rounds = 0
-        while quiet_rounds < _QUIET_ROUNDS:
-            before = self._wiretap.messages
-            await self._advance(0)
-            connections = [server.connection for server in self._servers if server.is_joined]
-            # What they have sent is in NATS after the first flush, and has arrived after the other.
-            for connection in (*connections, *connections, self._wiretap.connection):
-                await _flush(connection)
-            for server in self._servers:
-                await _catch_up(server)
-            await self._advance(0)
-            quiet_rounds = quiet_rounds + 1 if self._wiretap.messages == before else 0
+        await self._deliver()
+        messages = -1
+        while messages != self._wiretap.messages:
+            messages = self._wiretap.messages
+            await asyncio.gather(*map(_catch_up, self._servers))
+            await self._deliver()
+
+    async def _deliver(self) -> None:
+        """Return when what the servers have sent has arrived, and was handled."""
+        await self._advance(0)
+        connections = [server.connection for server in self._servers]
+        if not all(connection.is_connected for connection in connections):
+            # They connect again in real time.
+            await asyncio.get_running_loop().run_in_executor(None, time.sleep, _RECONNECTION)
+        await asyncio.gather(*map(_flush, connections))  # now NATS has it
+        await asyncio.gather(*map(_flush, [*connections, self._wiretap.connection]))
+        await self._advance(0)
 
 
 class Joining:
@@ -136,7 +143,7 @@ async def _flush(connection: NatsConnection) -> None:
 async def _catch_up(server: JoinedServer) -> None:
     """Return when a server has what the others have written."""
     uplink = server._uplink
-    if uplink is not None and server.is_joined:
+    if uplink is not None and server.is_joined and server.connection.is_connected:
         caught_up = asyncio.get_running_loop().create_future()
         uplink.synchronise(lambda: caught_up.set_result(None))
         await caught_up

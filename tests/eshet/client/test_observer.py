@@ -8,7 +8,6 @@ from eshet import Client, Disconnected, ErrorValue, Unknown, yarp
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.client.observer import ClientObserver
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
-from eshet.server import Server
 from eshet.utils import RunSerially
 from eshet.yarp import using_client
 from tests.support.cable import Cable
@@ -42,20 +41,14 @@ async def observer():
 
 
 @pytest.fixture
-async def server():
-    async with Server() as server:
-        yield server
+def cable(tree):
+    """The connection of the first client to its server."""
+    return Cable(tree.connector())
 
 
 @pytest.fixture
-def cable(server):
-    """The connection of the first client to the server."""
-    return Cable(server)
-
-
-@pytest.fixture
-async def clients(observer, server, cable):
-    clients = [Client(server=cable), Client(server=server), Client(server=server)]
+async def clients(observer, tree, cable):
+    clients = [Client(server=each) for each in (cable, tree.connector(), tree.connector())]
     for seen in clients[:2]:
         seen.attach(observer)
     for client in clients:
@@ -147,6 +140,7 @@ async def test_what_was_sent_before_somebody_listened_is_no_parent(clients, obse
     await outside.event_register("/bell")
     with use_cause(Cause("timer", "noon")):
         await hall.event_emit("/bell", 1)
+    await advance(0)  # over NATS, it would be on its way to the listener, else
     await bath.event_listen_cb("/bell", lambda payload: None)
     await outside.event_emit("/bell", 1)
     await advance(0)
