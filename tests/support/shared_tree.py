@@ -11,6 +11,7 @@ from eshet.nats.address import NatsAddress
 from eshet.nats.connection import NatsConnection, NatsMessage
 from eshet.nats.exceptions import NatsError
 from eshet.nats.joined import JoinedServer
+from eshet.protocol import MAX_PAYLOAD
 from eshet_rules.testing.virtual_time import VirtualLoop
 
 __all__ = ["SharedTree"]
@@ -110,7 +111,7 @@ class Joining:
 
     @property
     def max_payload(self) -> int:
-        return 1 << 16 if self._server is None else self._server.max_payload
+        return MAX_PAYLOAD if self._server is None else self._server.max_payload
 
     async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
         if self._server is None:

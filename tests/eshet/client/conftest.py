@@ -42,6 +42,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("tree", ways, indirect=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run a test over NATS with one set of its parameters: the others vary what the client does."""
+    seen: set[str] = set()
+    left_out = []
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_shared(item):
+            name = f"{item.parent}{item.originalname}"
+            if name in seen:
+                left_out.append(item)
+            seen.add(name)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _is_shared(item: pytest.Function) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("tree") == SHARED
+
+
 @pytest.fixture(scope="session")
 def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with nats_server(tmp_path_factory.mktemp("nats")) as server:

@@ -12,6 +12,8 @@ from eshet.utils import RunSerially
 from eshet.yarp import using_client
 from tests.support.cable import Cable
 
+LONG = "minutes of a nats-server take seconds, and nothing is sent in them"
+
 
 class Recorder(ClientObserver):
     """A witness that keeps all that it is told."""
@@ -279,6 +281,7 @@ class TestSinks:
         assert {cause.kind for cause in causes} == {"timer"}
         assert causes[0].path.startswith("delay")
 
+    @pytest.mark.one_server(LONG)
     async def test_a_window_ends_for_what_was_last_in_it(self, clients, observer, advance):
         motion = await yarp.event_listen("/motion")
         moved = yarp.len(yarp.time_window(motion, 120)) > 0
@@ -289,6 +292,7 @@ class TestSinks:
         await advance(120)
         assert observer.said[-1][4].parent is observer.causes("/motion")[1]
 
+    @pytest.mark.one_server(LONG)
     async def test_each_tick_of_a_clock_follows_what_set_it_up(self, clients, observer, advance):
         with use_cause(Cause("set-up", "hall")) as cause:
             now = yarp.now(60)
