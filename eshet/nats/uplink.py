@@ -14,7 +14,7 @@ from eshet.nats.fence import Fence
 from eshet.nats.members import Members
 from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
-from eshet.server.peer import Asked, Peer
+from eshet.server.peer import Asked, Lease, Peer
 from eshet.server.shared import Claim, Departed, SharedRouter
 from eshet.server.tree import TreeNode
 
@@ -248,6 +248,10 @@ class NatsUplink:
         self._departed.remove(owner)
         self._router.forget(owner)
         self._flush()
+
+    def is_newest(self, lease: Lease) -> bool:
+        """See `Uplink`."""
+        return not self.fence.is_stale(lease.role, lease.token)
 
     def joined(self, peer: Peer) -> None:
         """See `Uplink`."""

@@ -16,7 +16,7 @@ from eshet.messages import EventNotify, NotifyKnown, NotifyUnknown
 from eshet.protocol.framing import MAX_PAYLOAD, frame_without_id
 from eshet.protocol.payload import only_path
 from eshet.server.limits import Limits
-from eshet.server.peer import Asked, Owner, Peer, TookLong
+from eshet.server.peer import Asked, Lease, Owner, Peer, TookLong
 from eshet.server.router import Handler, Router
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
@@ -118,6 +118,10 @@ class Uplink(Protocol):
         """Emit an event that only other servers may know, and answer the client."""
         ...
 
+    def is_newest(self, lease: Lease) -> bool:
+        """Whether there is no newer lease of its role, as far as is known."""
+        ...
+
     def joined(self, peer: Peer) -> None:
         """Note a new client; one of another server with the same id is to be disconnected."""
         ...
@@ -214,7 +218,7 @@ class SharedRouter(Router):
     def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
         """See `Router.handle`. A client whose lease has ended is cut off instead."""
         lease = peer.lease
-        if lease is not None and not lease.is_valid:
+        if lease is not None and not (lease.is_valid and self.uplink.is_newest(lease)):
             self.cut_off(peer, f"its lease of {lease.role} (token {lease.token}) has ended")
             for _ in payloads:  # they are dropped: a caller with more would call again, for ever
                 pass

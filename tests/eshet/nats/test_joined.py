@@ -209,6 +209,22 @@ async def test_a_newer_lease_ends_the_older_one(pair, advance):
     assert calls == ["old", "new"]
 
 
+async def test_a_client_with_an_older_lease_can_not_come_back(pair, advance):
+    one, _ = pair
+    bucket = Bucket(one.connection, f"{one.address.prefix}_leases")
+    older = Lease("hall", await bucket.put("hall", b"\x81\xa5token\x00", 0))
+    async with Client(server=one) as device, Client(server=one.leased(older)) as old:
+        await old.state_register("/hall/light")
+        await old.state_changed("/hall/light", True)
+        seen: list[object] = []
+        assert await device.state_observe("/hall/light", seen.append) is True
+        await bucket.put("hall", b"\x81\xa5token\x00", older.token)
+        await until(lambda: not old.connected, advance)
+        await at_real_pace(asyncio.sleep(0.5), advance)  # it connects again, several times
+        assert seen == []
+        await at_real_pace(until(lambda: seen == [Unknown], no_advance), advance)
+
+
 async def test_a_client_whose_lease_has_ended_is_cut_off(pair, advance):
     one, _ = pair
     lease = Lease("hall", 7)
