@@ -191,6 +191,22 @@ STATES = [
         a.gets(ok(1), ok(2)),
         b.sends(StateObserve(1, "/s")),
         b.gets(ReplyKnown(1, v(1))),
+        a.sends(StateChanged(3, "/s", v(2))),
+        a.gets(ok(3)),
+        b.gets(NotifyKnown("/s", v(2))),
+        a.sends(StateChanged(4, "/s", v(2))),
+        a.gets(ok(4)),
+        b.gets(NotifyKnown("/s", v(2))),
+        a.sends(StateUnknown(5, "/s")),
+        a.gets(ok(5)),
+        b.gets(NotifyUnknown("/s")),
+    ),
+    case(
+        "an observer gets each of many changes at once",
+        a.sends(StateRegister(1, "/s"), StateChanged(2, "/s", v(1))),
+        a.gets(ok(1), ok(2)),
+        b.sends(StateObserve(1, "/s")),
+        b.gets(ReplyKnown(1, v(1))),
         a.sends(StateChanged(3, "/s", v(2)), StateChanged(4, "/s", v(2)), StateUnknown(5, "/s")),
         a.gets(ok(3), ok(4), ok(5)),
         b.gets(NotifyKnown("/s", v(2)), NotifyKnown("/s", v(2)), NotifyUnknown("/s")),
@@ -470,6 +486,9 @@ CONVERSATIONS = [*ACTIONS, *PROPERTIES, *EVENTS, *STATES, *ERRORS, *META]
 # What servers that share a tree do not promise; see "What differs from one server" in
 # docs/howto/nats-tree.md.
 OF_ONE_SERVER = {
+    "an observer gets each of many changes at once": (
+        "other servers may miss some of several changes of a state in quick succession"
+    ),
     "a registration, listen or observe of another kind than the node's": (
         "other servers do not know of a path that is only listened to"
     ),
