@@ -76,6 +76,7 @@ class JoinedServer(Server):
         self._details = dict(details or {})
         self._ttl = ttl
         self._uplink: NatsUplink | None = None
+        self._former_id = ""  # before this server was cut off, until it has joined again
         self._staying: asyncio.Task[None] | None = None
         self._reason = "it has not joined the others yet"
         self._joined = asyncio.Event()
@@ -236,10 +237,11 @@ class JoinedServer(Server):
         )
         uplink.members.on_change = self._members_changed
         try:
-            await uplink.open()
+            await uplink.open(self._former_id)
         except BaseException:
             await self._end_uplink()
             raise
+        self._former_id = ""
         self._cut_off = self._loop.create_future()
         self._joined.set()
         self.on_members()
@@ -261,6 +263,7 @@ class JoinedServer(Server):
             )
             self._joined.clear()
             if self._uplink is not None:
+                self._former_id = self._uplink.id
                 self._uplink.cut_off()
             await self.disconnect_all(f"{_CUT_OFF}: {self._reason}")
             await self._end_uplink()

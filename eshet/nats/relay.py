@@ -33,6 +33,7 @@ from eshet.protocol.requests import Requests
 from eshet.server.departed import MissedEvent
 from eshet.server.held_events import HeldEvents
 from eshet.server.peer import Asked, Lease, Peer, Traffic
+from eshet.server.router import reason_of_replacement
 from eshet.server.shared import SharedRouter
 from eshet.server.tree import TreeError
 
@@ -445,7 +446,7 @@ class Relay:
     def _on_joined(self, message: NatsMessage) -> None:
         peer = self._router.peers.get(msgpack.unpackb(message.payload))
         if peer is not None:
-            self._router.cut_off(peer, "another client, of another server, uses the same id")
+            self._router.cut_off(peer, reason_of_replacement(peer, "another server"))
             self._flush()
 
     def _publish(self, subject: str, message: Any, reply: str = "") -> None:

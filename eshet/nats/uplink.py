@@ -15,7 +15,7 @@ from eshet.nats.members import Members
 from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
 from eshet.server.departed import Departed, MissedEvent
-from eshet.server.peer import Asked, Peer
+from eshet.server.peer import Asked, Lease, Peer
 from eshet.server.shared import Claim, SharedRouter
 from eshet.server.tree import TreeNode
 
@@ -105,14 +105,19 @@ class NatsUplink:
         self._flush = flush
         self._log = log
 
-    async def open(self) -> None:
+    async def open(self, former_id: str = "") -> None:
         """Get the whole tree, and join the others.
+
+        Args:
+            former_id: the id of this server before it was cut off, whose membership ends now.
 
         Raises:
             NatsError: NATS, or JetStream, does not answer.
         """
         for bucket in self._buckets:
             await bucket.open()
+        if former_id:  # its nodes would be taken until the entry expires
+            await self._servers_bucket.delete(former_id, None)
         self._router.uplink = self
         self._router.relay = self._relay.peer
         self._relay.open()
@@ -260,6 +265,10 @@ class NatsUplink:
         self._departed.remove(owner)
         self._router.forget(owner)
         self._flush()
+
+    def is_newest(self, lease: Lease) -> bool:
+        """See `Uplink`."""
+        return not self.fence.is_stale(lease.role, lease.token)
 
     def joined(self, peer: Peer) -> None:
         """See `Uplink`."""

@@ -21,7 +21,7 @@ from eshet.server.peer import Peer, TookLong
 from eshet.server.tree import NodeKind, Tree, TreeError, TreeNode
 from eshet.text import safe_repr
 
-__all__ = ["Router"]
+__all__ = ["Router", "reason_of_replacement"]
 
 _MAX_AGE_MS: Final = 0xFFFF_FFFF
 _MAX_ID_SHOWN: Final = 60  # characters
@@ -99,11 +99,7 @@ class Router:
         older = self.peers.get(peer.client_id)
         if older is not None:
             self.leave(older)
-            client_id = safe_repr(codec.unpack(peer.client_id), _MAX_ID_SHOWN)
-            older.line.close(
-                f"another client uses the same id, {client_id}: the one at {peer.line.peername} "
-                f"has replaced the one at {older.line.peername}"
-            )
+            older.line.close(reason_of_replacement(older, peer.line.peername))
         self.peers[peer.client_id] = peer
 
     def leave(self, peer: Peer) -> None:
@@ -351,3 +347,17 @@ _STATE_ERRORS: Final = {
 
 def _not_from_a_client(peer: Peer, request_id: int, rest: bytes) -> NoReturn:
     raise ProtocolError("a message that a client can't send now")
+
+
+def reason_of_replacement(older: Peer, place: str) -> str:
+    """Return why the connection of a client ends when another one says hello with its id.
+
+    Args:
+        older: the client.
+        place: where the other one is.
+    """
+    client_id = safe_repr(codec.unpack(older.client_id), _MAX_ID_SHOWN)
+    return (
+        f"another client uses the same id, {client_id}: the one at {place} has replaced the one "
+        f"at {older.line.peername}"
+    )

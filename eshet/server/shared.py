@@ -20,7 +20,7 @@ from eshet.protocol.payload import only_path
 from eshet.server.departed import Departed, MissedEvent, WaitingRequest
 from eshet.server.held_events import HeldEvents
 from eshet.server.limits import Limits
-from eshet.server.peer import Asked, Owner, Peer, TookLong
+from eshet.server.peer import Asked, Lease, Owner, Peer, TookLong
 from eshet.server.router import Handler, Router
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
@@ -107,6 +107,10 @@ class Uplink(Protocol):
 
     def listening(self, peer: Peer, path: bytes) -> None:
         """Hold the events for a client that follows another one; see `SharedRouter.hold_events`."""
+        ...
+
+    def is_newest(self, lease: Lease) -> bool:
+        """Whether there is no newer lease of its role, as far as is known."""
         ...
 
     def joined(self, peer: Peer) -> None:
@@ -276,7 +280,7 @@ class SharedRouter(Router):
     def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
         """See `Router.handle`. A client whose lease has ended is cut off instead."""
         lease = peer.lease
-        if lease is not None and not lease.is_valid:
+        if lease is not None and not (lease.is_valid and self.uplink.is_newest(lease)):
             self.cut_off(peer, f"its lease of {lease.role} (token {lease.token}) has ended")
             for _ in payloads:  # they are dropped: a caller with more would call again, for ever
                 pass

@@ -1,11 +1,14 @@
 """Servers to run the suite against.
 
-Ours over TCP, over a Unix socket and over a link in this process; or with `--server HOST:PORT` any
-other, over TCP.
+Ours over TCP, over a Unix socket, over a link in this process, and with a tree that is shared
+through NATS; or with `--server HOST:PORT` any other, over TCP.
 """
 
 import asyncio
 import contextlib
+import dataclasses
+import functools
+import inspect
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,48 +20,87 @@ from eshet.address import Address
 from eshet.connection import Connector
 from eshet.nats.address import NatsAddress
 from eshet.server import Server
+from tests.conftest import Advance
 from tests.support.connectors import UnixAddress
-from tests.support.nats import nats_server
-from tests.support.shared_tree import Apart
+from tests.support.nats import nats_cluster, nats_program, nats_server
+from tests.support.shared_tree import SharedTree
 
-OURS = ("tcp", "unix", "link")
-SHARED = ("nats", "nats apart")
-"""A server that shares its tree through NATS; and one for each client."""
+ALONE = ("tcp", "unix", "link")
+NATS = {
+    "nats": nats_server,
+    "old nats": lambda folder: nats_server(folder, nats_program("debian")),
+    "three nats": nats_cluster,
+}
+APART = {f"{name} apart": name for name in NATS}
+SHARED = [way for apart, together in APART.items() for way in (together, apart)]
+"""With each NATS: a server that shares its tree through it, and one for each client."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "connector" in metafunc.fixturenames:
+    if "way" in metafunc.fixturenames:
         named = metafunc.config.getoption("--server")
         is_one = metafunc.definition.get_closest_marker("one_server") is not None
-        ours = OURS if is_one else (*OURS, *SHARED)
-        metafunc.parametrize("connector", [named] if named else ours, indirect=True)
+        ours = ALONE if is_one else (*ALONE, *SHARED)
+        # The scope groups the tests by it, so that few workers need three NATS servers.
+        metafunc.parametrize("way", [named] if named else ours, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with nats_server(tmp_path_factory.mktemp("nats")) as server:
-        yield server.url
+def way(request: pytest.FixtureRequest) -> str:
+    """One of the ways to a server that are named above, or the argument of `--server`."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], NatsAddress]]:
+    """Return the address of the tree in one of the `NATS`, which then runs until the end.
+
+    All tests use the same tree, as three NATS servers are slow to make a new one. So a server that
+    joins it also finds what its predecessors have left in NATS.
+    """
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def run(name: str) -> NatsAddress:
+            nats = stack.enter_context(NATS[name](tmp_path_factory.mktemp("nats")))
+            return NatsAddress.parse(nats.url)
+
+        yield run
 
 
 @pytest.fixture
-async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connector]:
+async def servers(
+    way: str, tree: Callable[[str], NatsAddress], request: pytest.FixtureRequest
+) -> AsyncIterator[SharedTree | None]:
+    """The servers that share a tree; None on another way."""
+    if way in SHARED:
+        address = tree(APART.get(way, way))
+        if "advance" in inspect.signature(request.function).parameters:
+            # A server that is cut off while time passes would remain a member for the next test.
+            address = dataclasses.replace(address, prefix=secrets.token_hex(8))
+        async with SharedTree(address) as servers:
+            yield servers
+    else:
+        yield None
+
+
+@pytest.fixture
+async def connector(
+    way: str, servers: SharedTree | None, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Connector]:
     """Where to connect to a server that has no nodes of its own but those under /meta."""
-    if request.param in SHARED:
-        url = request.getfixturevalue("nats_url")
-        address = NatsAddress.parse(f"{url}/{secrets.token_hex(8)}")
-        async with contextlib.AsyncExitStack() as stack:
-            apart = Apart(address, stack)
-            yield apart if request.param == "nats apart" else await apart.server()
+    if servers is not None:
+        yield servers if way in APART else await servers.join()
         return
-    if request.param not in OURS:
+    if way not in ALONE:
         if "advance" in request.fixturenames:
             pytest.skip("the clock of that server is not ours")
-        named = Recorder(Address.parse(request.param))
+        named = Recorder(Address.parse(way))
         yield named
         await named.close_all()
         return
     async with Server() as server:
-        match request.param:
+        match way:
             case "link":
                 yield server
             case "unix":
@@ -68,6 +110,16 @@ async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             case _:
                 await server.listen(port=0)
                 yield Address(*server.addresses[0])
+
+
+@pytest.fixture
+def advance(request: pytest.FixtureRequest, advance: Advance) -> Advance:
+    """Let time pass, also for servers that share a tree."""
+    if "servers" in request.fixturenames:
+        servers: SharedTree | None = request.getfixturevalue("servers")
+        if servers is not None:
+            return servers.advance
+    return advance
 
 
 class Recorder:

@@ -6,7 +6,6 @@ import pytest
 
 from eshet import Client, ErrorValue
 from eshet.exceptions import ErrorAnswer
-from eshet.server import Server
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 
 
@@ -27,8 +26,8 @@ async def outcomes(calls: "list[asyncio.Future[object]]") -> list[object]:
     return [each.value if isinstance(each, ErrorValue) else each for each in results]
 
 
-async def test_futures_are_answered_with_their_outcomes(advance, caplog) -> None:
-    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+async def test_futures_are_answered_with_their_outcomes(tree, advance, caplog) -> None:
+    async with Client(server=tree.connector()) as owner, Client(server=tree.connector()) as caller:
         answers = Answers()
         await owner.action_register("/a", answers)
         calls = [asyncio.ensure_future(caller.action_call("/a")) for _ in range(4)]
@@ -48,7 +47,7 @@ async def test_futures_are_answered_with_their_outcomes(advance, caplog) -> None
 
 
 async def test_an_error_that_is_the_answer_is_passed_on_as_it_is_and_not_reported(
-    advance, caplog
+    tree, advance, caplog
 ) -> None:
     async def later(value: object) -> None:
         raise ErrorAnswer(value)
@@ -56,7 +55,7 @@ async def test_an_error_that_is_the_answer_is_passed_on_as_it_is_and_not_reporte
     def at_once(value: object) -> None:
         raise ErrorAnswer(value)
 
-    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+    async with Client(server=tree.connector()) as owner, Client(server=tree.connector()) as caller:
         answers = Answers()
         await owner.action_register("/future", answers)
         await owner.action_register("/later", later)
@@ -80,21 +79,21 @@ async def test_an_error_that_is_the_answer_is_passed_on_as_it_is_and_not_reporte
 
 
 @pytest.mark.parametrize("value", [object(), "x" * 70_000])
-async def test_an_answer_that_can_not_be_sent_is_replaced_by_a_text(value: object) -> None:
+async def test_an_answer_that_can_not_be_sent_is_replaced_by_a_text(tree, value: object) -> None:
     def refuse() -> None:
         raise ErrorAnswer(value)
 
-    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+    async with Client(server=tree.connector()) as owner, Client(server=tree.connector()) as caller:
         await owner.action_register("/a", refuse)
         with pytest.raises(ErrorValue) as raised:
             await caller.action_call("/a")
         assert str(raised.value.value)[:5] == str(value)[:5]
 
 
-async def test_futures_are_cancelled_when_their_client_ends(advance) -> None:
-    async with Server() as server, Client(server=server) as caller:
+async def test_futures_are_cancelled_when_their_client_ends(tree, advance) -> None:
+    async with Client(server=tree.connector()) as caller:
         answers = Answers()
-        async with Client(server=server) as owner:
+        async with Client(server=tree.connector()) as owner:
             await owner.action_register("/a", answers)
             call = asyncio.ensure_future(caller.action_call("/a"))
             await advance(0)
@@ -103,8 +102,8 @@ async def test_futures_are_cancelled_when_their_client_ends(advance) -> None:
             await call
 
 
-async def test_a_call_of_a_disposed_scope_is_answered(advance) -> None:
-    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+async def test_a_call_of_a_disposed_scope_is_answered(tree, advance) -> None:
+    async with Client(server=tree.connector()) as owner, Client(server=tree.connector()) as caller:
         answers = Answers()
         scope = TaskScope("rule")
         own_tasks_by_scope(asyncio.get_running_loop())

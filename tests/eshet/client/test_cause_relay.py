@@ -6,7 +6,6 @@ from eshet import Client
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.client.cause_relay import CauseRelay
 from eshet.client.observer import ClientObserver
-from eshet.server import Server
 
 
 class Recorder(ClientObserver):
@@ -24,13 +23,12 @@ async def recorder():
 
 
 @pytest.fixture
-async def clients(recorder):
+async def clients(tree, recorder):
     """A rule, the bridge, and a client without an observer."""
     async with (
-        Server() as server,
-        Client(server=server) as rule,
-        Client(server=server) as bridge,
-        Client(server=server) as outside,
+        Client(server=tree.connector()) as rule,
+        Client(server=tree.connector()) as bridge,
+        Client(server=tree.connector()) as outside,
     ):
         rule.attach(recorder)
         bridge.attach(CauseRelay(recorder))

@@ -8,10 +8,11 @@ from eshet import Client, Disconnected, ErrorValue, Unknown, yarp
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.client.observer import ClientObserver
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
-from eshet.server import Server
 from eshet.utils import RunSerially
 from eshet.yarp import using_client
 from tests.support.cable import Cable
+
+LONG = "minutes of a nats-server take seconds, and nothing is sent in them"
 
 
 class Recorder(ClientObserver):
@@ -42,20 +43,14 @@ async def observer():
 
 
 @pytest.fixture
-async def server():
-    async with Server() as server:
-        yield server
+def cable(tree):
+    """The connection of the first client to its server."""
+    return Cable(tree.connector())
 
 
 @pytest.fixture
-def cable(server):
-    """The connection of the first client to the server."""
-    return Cable(server)
-
-
-@pytest.fixture
-async def clients(observer, server, cable):
-    clients = [Client(server=cable), Client(server=server), Client(server=server)]
+async def clients(observer, tree, cable):
+    clients = [Client(server=each) for each in (cable, tree.connector(), tree.connector())]
     for seen in clients[:2]:
         seen.attach(observer)
     for client in clients:
@@ -147,6 +142,7 @@ async def test_what_was_sent_before_somebody_listened_is_no_parent(clients, obse
     await outside.event_register("/bell")
     with use_cause(Cause("timer", "noon")):
         await hall.event_emit("/bell", 1)
+    await advance(0)  # over NATS, it would be on its way to the listener, else
     await bath.event_listen_cb("/bell", lambda payload: None)
     await outside.event_emit("/bell", 1)
     await advance(0)
@@ -285,6 +281,7 @@ class TestSinks:
         assert {cause.kind for cause in causes} == {"timer"}
         assert causes[0].path.startswith("delay")
 
+    @pytest.mark.one_server(LONG)
     async def test_a_window_ends_for_what_was_last_in_it(self, clients, observer, advance):
         motion = await yarp.event_listen("/motion")
         moved = yarp.len(yarp.time_window(motion, 120)) > 0
@@ -295,6 +292,7 @@ class TestSinks:
         await advance(120)
         assert observer.said[-1][4].parent is observer.causes("/motion")[1]
 
+    @pytest.mark.one_server(LONG)
     async def test_each_tick_of_a_clock_follows_what_set_it_up(self, clients, observer, advance):
         with use_cause(Cause("set-up", "hall")) as cause:
             now = yarp.now(60)

@@ -9,6 +9,7 @@ import pytest
 from eshet import Client, Disconnected, ErrorValue, Unknown
 from eshet.server import Limits, Server
 from tests.conftest import Advance
+from tests.eshet.client.conftest import Tree
 from tests.support.cable import Cable
 
 
@@ -85,39 +86,39 @@ async def test_a_connection_that_ends_once_while_it_is_restored_costs_no_value(
 
 
 async def test_a_client_whose_id_another_uses_says_so(
-    advance: Advance, caplog: pytest.LogCaptureFixture
+    tree: Tree, advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Server() as server:
-        first = Client(server=server, client_id="kitchen")
-        await first.wait_for_connection()
-        async with Client(server=server, client_id="kitchen"):
-            await advance(0)
-            with pytest.raises(Disconnected):
-                await first.get("/x")
-            await advance(1)
-        await advance(60)
-        assert first.connected
-        assert (
-            "why the server ended the last connection: another client uses the same id, 'kitchen'"
-            in caplog.text
-        )
-        await first.close()
+    first = Client(server=tree.connector(), client_id="kitchen")
+    await first.wait_for_connection()
+    async with Client(server=tree.connector(), client_id="kitchen"):
+        await advance(0)
+        with pytest.raises(Disconnected):
+            await first.get("/x")
+        await advance(1)
+    await advance(60)
+    assert first.connected
+    assert (
+        "why the server ended the last connection: another client uses the same id, 'kitchen'"
+        in caplog.text
+    )
+    await first.close()
 
 
 async def test_a_path_that_another_client_took_during_an_outage_comes_back_when_it_is_free(
-    advance: Advance, caplog: pytest.LogCaptureFixture
+    tree: Tree, advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Server() as server, Client(server=server) as viewer:
-        cable = Cable(server)
+    async with Client(server=tree.connector()) as viewer:
+        cable = Cable(tree.connector())
         client = Client(server=cable)
         await client.wait_for_connection()
         state = await client.state_register("/light")
         await state.changed(1)
         await client.action_register("/dim", lambda: "dimmed")
-        cable.cut()
-        other = Client(server=server)
+        cable.unplug()
+        other = Client(server=tree.connector())
         await other.wait_for_connection()
         await (await other.state_register("/light")).changed("of another")
+        cable.is_unplugged = False
         await advance(10)
         assert client.connected
         assert await viewer.action_call("/dim") == "dimmed"
@@ -139,16 +140,17 @@ async def test_a_path_that_another_client_took_during_an_outage_comes_back_when_
         await client.close()
 
 
-async def test_a_path_that_was_taken_can_be_given_up(advance: Advance) -> None:
-    async with Server() as server, Client(server=server) as viewer:
-        cable = Cable(server)
+async def test_a_path_that_was_taken_can_be_given_up(tree: Tree, advance: Advance) -> None:
+    async with Client(server=tree.connector()) as viewer:
+        cable = Cable(tree.connector())
         client = Client(server=cable)
         await client.wait_for_connection()
         await (await client.state_register("/light")).changed(1)
-        cable.cut()
-        other = Client(server=server)
+        cable.unplug()
+        other = Client(server=tree.connector())
         await other.wait_for_connection()
         await (await other.state_register("/light")).changed("of another")
+        cable.is_unplugged = False
         await advance(10)
         await client.unregister("/light")
         await other.close()

@@ -12,7 +12,7 @@ from eshet.client.view import ClientView, has_published, resume
 from eshet.exceptions import PathTaken
 from eshet.messages import ActionCall, EventEmit, Get, Set
 from eshet.scope import Scope
-from eshet.server import Server
+from tests.eshet.client.conftest import Tree
 from tests.support.hearing import Errors
 
 Advance = Callable[[float], Awaitable[None]]
@@ -51,11 +51,10 @@ class Kit:
 
 
 @pytest.fixture
-async def kit(advance: Advance) -> AsyncIterator[Kit]:
+async def kit(tree: Tree, advance: Advance) -> AsyncIterator[Kit]:
     async with (
-        Server() as server,
-        Client(server=server) as connection,
-        Client(server=server) as viewer,
+        Client(server=tree.connector()) as connection,
+        Client(server=tree.connector()) as viewer,
     ):
         yield Kit(connection, viewer, advance)
 

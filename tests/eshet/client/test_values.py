@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import datetime
 import enum
 import http
@@ -119,6 +120,8 @@ REFUSED = {
     "map that raises": lambda: Unordered(a=1),
 }
 
+LONG = {"huge", "huge bytes", "huge list"}
+
 ACCEPTED = {
     "map that lies": lambda: {"map": Lying(a=1, b=2), "next": 1},
     "text that lies": lambda: [Text("x"), {Text("y"): 1}],
@@ -168,18 +171,29 @@ WAYS = {
 }
 
 
-@pytest.fixture
-async def clients():
+@contextlib.asynccontextmanager
+async def client_and_other(connector, connector_of_other):
     async with (
-        Server() as server,
-        Client(server=server) as other,
-        Client(server=server) as client,
+        Client(server=connector_of_other) as other,
+        Client(server=connector) as client,
     ):
         await other.action_register("/echo", lambda *args: args[-1])
         await other.state_register("/settable", lambda value: None)
         await client.state_register("/state")
         await client.event_register("/event")
         yield client, other
+
+
+@pytest.fixture
+async def clients():
+    async with Server() as server, client_and_other(server, server) as clients:
+        yield clients
+
+
+@pytest.fixture
+async def clients_of_tree(tree):
+    async with client_and_other(tree.connector(), tree.connector()) as clients:
+        yield clients
 
 
 async def check_connection(client, other):
@@ -255,6 +269,31 @@ async def test_an_answer_that_is_accepted_arrives(clients, register, ask, make):
     client, other = clients
     await register(client, make)
     await ask(other)
+    await check_connection(client, other)
+
+
+async def test_what_is_accepted_arrives_on_each_way_to_a_tree(clients_of_tree):
+    client, other = clients_of_tree
+    for make in ACCEPTED.values():
+        for way in WAYS.values():
+            await way(client, make())
+    for register, ask in ANSWERS.values():
+        for make in ACCEPTED.values():
+            await register(client, make)
+            await ask(other)
+            await client.unregister("/odd")
+    await check_connection(client, other)
+
+
+async def test_what_is_refused_ends_no_connection_on_any_way_to_a_tree(clients_of_tree):
+    client, other = clients_of_tree
+    for name in REFUSED.keys() - LONG:  # without a socket, longer messages may be possible
+        with pytest.raises(ERRORS):
+            await change_state(client, REFUSED[name]())
+        await client.action_register("/odd", REFUSED[name])
+        with pytest.raises(ErrorValue):
+            await other.action_call("/odd")
+        await client.unregister("/odd")
     await check_connection(client, other)
 
 

@@ -1,19 +1,19 @@
 """Two clients over one connection, of which one takes the place of the other."""
 
+import asyncio
+
 import pytest
 
 from eshet import Client, ErrorValue, Unknown
 from eshet.client.view import ClientView, has_published
 from eshet.scope import Scope
-from eshet.server import Server
 from tests.support.cable import Cable
 
 
 class House:
     """A connection with an old and a new view, and somebody who looks on."""
 
-    def __init__(self, server, cable, connection, viewer, advance):
-        self.server = server
+    def __init__(self, cable, connection, viewer, advance):
         self.cable = cable
         self.connection = connection
         self.viewer = viewer
@@ -34,13 +34,12 @@ class House:
 
 
 @pytest.fixture
-async def house(advance):
+async def house(tree, advance):
     async with (
-        Server() as server,
-        Client(server=(cable := Cable(server))) as connection,
-        Client(server=server) as viewer,
+        Client(server=(cable := Cable(tree.connector()))) as connection,
+        Client(server=tree.connector()) as viewer,
     ):
-        yield House(server, cable, connection, viewer, advance)
+        yield House(cable, connection, viewer, advance)
 
 
 async def test_a_state_of_both_changes_hands_without_a_message(house):
@@ -192,7 +191,7 @@ async def test_a_path_that_another_client_is_about_to_give_up_is_waited_for(hous
         await (await house.viewer.state_register("/light")).changed(1)
     new = ClientView(house.connection, held_back=True, is_releasing=lambda path: path == "/light")
     await (await new.state_register("/light")).changed(2)
-    free = house.advance.__self__.create_future()
+    free = asyncio.get_running_loop().create_future()
     new.take_over(when_free=free)
     scope.dispose()
     await house.advance(0)

@@ -211,6 +211,22 @@ async def test_a_newer_lease_ends_the_older_one(pair, advance):
     assert calls == ["old", "new"]
 
 
+async def test_a_client_with_an_older_lease_can_not_come_back(pair, advance):
+    one, _ = pair
+    bucket = Bucket(one.connection, f"{one.address.prefix}_leases")
+    older = Lease("hall", await bucket.put("hall", b"\x81\xa5token\x00", 0))
+    async with Client(server=one) as device, Client(server=one.leased(older)) as old:
+        await old.state_register("/hall/light")
+        await old.state_changed("/hall/light", True)
+        seen: list[object] = []
+        assert await device.state_observe("/hall/light", seen.append) is True
+        await bucket.put("hall", b"\x81\xa5token\x00", older.token)
+        await until(lambda: not old.connected, advance)
+        await at_real_pace(asyncio.sleep(0.5), advance)  # it connects again, several times
+        assert seen == []
+        await at_real_pace(until(lambda: seen == [Unknown], no_advance), advance)
+
+
 async def test_a_client_whose_lease_has_ended_is_cut_off(pair, advance):
     one, _ = pair
     lease = Lease("hall", 7)
@@ -285,7 +301,7 @@ async def test_a_short_outage_of_nats_is_not_seen_by_clients(tmp_path, advance):
             assert second.connected
 
 
-async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, advance):
+async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, advance, caplog):
     with nats_server(tmp_path) as nats:
         address = NatsAddress.parse(nats.url)
         async with JoinedServer(address) as server, Client(server=server) as client:
@@ -298,6 +314,7 @@ async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, 
             nats.start()
             await at_real_pace(client.wait_for_connection(), advance)
             assert await at_real_pace(client.get("/lamp"), advance) is True
+            assert "has taken /lamp" not in caplog.text
 
 
 async def test_the_end_of_one_of_three_nats_servers_is_not_seen_by_clients(tmp_path, advance):
