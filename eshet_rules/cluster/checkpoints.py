@@ -121,7 +121,7 @@ class SharedCheckpoints:
                 if error.code != ErrorCode.STREAM_NOT_FOUND:
                     raise
                 self._log_damaged(lease.module, "the bucket of snapshots was deleted")
-                await self._create_if_deleted(error)
+                await self._bucket.open()
                 return None
             if head is None:
                 return None
@@ -149,7 +149,6 @@ class SharedCheckpoints:
             try:
                 await self._write(lease, known, data)
             except (NatsError, ValueError) as error:
-                await self._create_if_deleted(error)
                 if lease.role not in self._failed:
                     self._failed.add(lease.role)
                     emit(
@@ -157,12 +156,6 @@ class SharedCheckpoints:
                     )
             else:
                 self._failed.discard(lease.role)
-
-    async def _create_if_deleted(self, error: Exception) -> None:
-        """Create the bucket again if it was deleted."""
-        if isinstance(error, JetStreamRefused) and error.code == ErrorCode.STREAM_NOT_FOUND:
-            with contextlib.suppress(NatsError):
-                await self._bucket.open()
 
     async def write_all(
         self,

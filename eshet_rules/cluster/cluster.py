@@ -70,6 +70,9 @@ _VERSIONS_EVERY: Final = 5.0
 _RETRY: Final = 0.5
 """Seconds until something that NATS has not answered is tried again."""
 
+_OPEN_EVERY: Final = 20.0
+"""Seconds between two looks at the buckets."""
+
 _AT_ONCE: Final = 256
 """Number of leases that are taken at the same time; then the other runners are looked at again."""
 
@@ -110,6 +113,15 @@ class Cluster:
         self._leases_bucket = bucket("leases")
         self._checkpoints_bucket = bucket("checkpoints")
         self._rules_bucket = bucket(RULES)
+        switches = bucket("switches")
+        self._buckets = [
+            self._runners_bucket,
+            self._leases_bucket,
+            self._checkpoints_bucket,
+            switches,
+        ]
+        if settings.rules == "published":
+            self._buckets.append(self._rules_bucket)
         self._roster = Roster(name, loop.time)
         self._probe = Probe(server.connection, prefix, name, server)
         presence = PresenceEntry(
@@ -137,7 +149,7 @@ class Cluster:
         self._announcement = Announcement(
             self._runners_bucket, name, self.runner, settings, self._presence
         )
-        self.switches: Final = SharedSwitches(bucket("switches"), name, log)
+        self.switches: Final = SharedSwitches(switches, name, log)
         """The rules that were enabled or disabled by command."""
         self._attached: ModuleLoader | None = None
         self._suspension: Suspension | None = None
@@ -362,6 +374,7 @@ class Cluster:
                 self._loader.keep_loaded,
                 self._loader.save,
                 self._announcement.run,
+                self._keep_buckets,
                 self.switches.tell,
                 self.switches.follow,
             ):
@@ -401,6 +414,15 @@ class Cluster:
             self._roster.forget_servers()
             self._presence.renew_soon()
         self._changed.set()
+
+    async def _keep_buckets(self) -> None:
+        """Create buckets that were deleted, and give them the replicas that were missing before."""
+        while True:
+            await asyncio.sleep(_OPEN_EVERY)
+            if self.runner == min(self._roster.runners, default=""):
+                for bucket in self._buckets:
+                    with contextlib.suppress(NatsError):
+                        await bucket.open()
 
     # --- presence -----------------------------------------------------------------------------
 

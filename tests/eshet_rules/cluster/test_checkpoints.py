@@ -219,7 +219,3 @@ async def test_a_deleted_bucket_is_created_again(store, bucket, log):
     assert "deleted" in log.find("checkpoint.shared_damaged")["error"]
     await second.write(Lease(8), packed(4))
     assert value_in(await store().read(Lease(9))) == 4
-    await api(bucket.connection, f"STREAM.DELETE.{bucket.stream}", {}, "delete")
-    await second.write(Lease(8), packed(5))
-    await second.write(Lease(8), packed(6))
-    assert value_in(await store().read(Lease(9))) == 6
