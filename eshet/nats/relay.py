@@ -30,7 +30,7 @@ from eshet.nats.exceptions import NatsError
 from eshet.nats.fence import Fence
 from eshet.protocol.framing import FrameReader
 from eshet.protocol.requests import Requests
-from eshet.server.departed import MissedEvent
+from eshet.server.departed import Event
 from eshet.server.held_events import HeldEvents
 from eshet.server.peer import Asked, Lease, Peer, Traffic
 from eshet.server.router import reason_of_replacement
@@ -300,7 +300,9 @@ class Relay:
                 ]
                 self._publish(message.reply, unknown)
             case [2, str(role), int(token), bytes(path)]:
-                self._send_missed(message.reply, self._router.take_missed(role, token, path))
+                self._send_missed(
+                    message.reply, self._router.succession.take_missed(role, token, path)
+                )
 
     def _serve(self, served: _Served, code: int, rest: bytes) -> None:
         if served.role is not None and self._fence.is_stale(served.role, served.token):
@@ -346,7 +348,7 @@ class Relay:
 
     # --- events -------------------------------------------------------------------------------
 
-    def emit(self, asker: Peer, path: bytes, event: MissedEvent) -> None:
+    def emit(self, asker: Peer, path: bytes, event: Event) -> None:
         """Emit an event at the other servers."""
         payload = msgpack.packb([*_lease_of(asker), *event])
         try:
@@ -354,7 +356,7 @@ class Relay:
         except MessageTooLong as error:
             self._log.warning("%s was emitted here only: %s", path.decode(), error)
 
-    def emit_elsewhere(self, asked: Asked, path: bytes, event: MissedEvent) -> None:
+    def emit_elsewhere(self, asked: Asked, path: bytes, event: Event) -> None:
         """Emit an event that only other servers may know, and answer the client."""
         others = self._others()
         if not others:
@@ -389,7 +391,7 @@ class Relay:
                 if role is not None and self._fence.is_stale(role, token):
                     return
                 try:
-                    self._router.emitted(path, MissedEvent(event_id, value))
+                    self._router.emitted(path, Event(event_id, value))
                 except ProtocolError as error:
                     self._log.warning("an event %s is dropped: %s", path.decode(), error)
                 self._flush()
@@ -416,7 +418,7 @@ class Relay:
         held, timer = self._missed.pop(number)
         timer.cancel()
         try:
-            events = [MissedEvent(int(n), bytes(value)) for n, value in msgpack.unpackb(payload)]
+            events = [Event(int(n), bytes(value)) for n, value in msgpack.unpackb(payload)]
         except (ValueError, TypeError):  # there is no answer, or it is none
             events = []
         held.add_missed(events)
@@ -424,7 +426,7 @@ class Relay:
         self._router.flush_later(held.peer)
         self._flush()
 
-    def _send_missed(self, reply: str, missed: list[MissedEvent]) -> None:
+    def _send_missed(self, reply: str, missed: list[Event]) -> None:
         while True:
             try:
                 self._publish(reply, missed)

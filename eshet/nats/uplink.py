@@ -14,7 +14,7 @@ from eshet.nats.fence import Fence
 from eshet.nats.members import Members
 from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
-from eshet.server.departed import Departed, MissedEvent
+from eshet.server.departed import Departed, Event
 from eshet.server.peer import Asked, Lease, Peer
 from eshet.server.shared import Claim, SharedRouter
 from eshet.server.tree import TreeNode
@@ -234,11 +234,11 @@ class NatsUplink:
         """See `Uplink`."""
         self._nodes.release(path)
 
-    def emit(self, peer: Peer, path: bytes, event: MissedEvent) -> None:
+    def emit(self, peer: Peer, path: bytes, event: Event) -> None:
         """See `Uplink`."""
         self._relay.emit(peer, path, event)
 
-    def emit_elsewhere(self, asked: Asked, path: bytes, event: MissedEvent) -> None:
+    def emit_elsewhere(self, asked: Asked, path: bytes, event: Event) -> None:
         """See `Uplink`."""
         self._relay.emit_elsewhere(asked, path, event)
 
@@ -248,9 +248,10 @@ class NatsUplink:
         before = None if lease is None else lease.predecessor
         if lease is None or before is None or not self.members.is_alive(before):
             return
-        held = self._router.hold_events(peer, path)
+        succession = self._router.succession
+        held = succession.hold(peer, path)
         # Also if the last holder was at another server: it may not have listened to this event.
-        held.add_missed(self._router.take_missed(lease.role, lease.token, path))
+        held.add_missed(succession.take_missed(lease.role, lease.token, path))
         if before == self.id:
             held.note_complete()
         else:

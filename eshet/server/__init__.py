@@ -5,6 +5,7 @@ session        one connection of one client
 meta           the nodes under `/meta`, by which the server describes itself
 shared         a router whose tree is shared with those of other servers
 departed       what a client with a lease leaves behind for the next holder of the lease
+succession     the events for clients that follow one another
 held_events    the events that wait for a client which continues what another one did
 router         carries out the messages of clients, answers pings, and notifies others
 tree           nodes, their owners, listeners and values

@@ -5,13 +5,12 @@ it waits: requests to its nodes, and events that it has listened to. No I/O.
 """
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from eshet.server.peer import Asked, Lease
 from eshet.server.tree import TreeError
 
-__all__ = ["Departed", "MissedEvent", "WaitingRequest"]
+__all__ = ["Departed", "Event", "WaitingRequest"]
 
 _MAX_REQUESTS: Final = 1000
 """Number of requests that may wait; further ones are refused."""
@@ -20,8 +19,8 @@ _MAX_EVENTS: Final = 1000
 """Number of events of a path that may wait; beyond that, the oldest are dropped."""
 
 
-class MissedEvent(NamedTuple):
-    """An event that a client did not receive.
+class Event(NamedTuple):
+    """An event that was emitted.
 
     Args:
         id: the same at all servers, and different for all events.
@@ -55,14 +54,13 @@ class Departed:
         """The role of the lease."""
         self.token: Final = lease.token
         """Its token."""
-        self.events: Final[dict[bytes, deque[MissedEvent]]] = {}
+        self.events: Final[dict[bytes, deque[Event]]] = {}
         """The events that it has missed, by path."""
         self._requests: list[WaitingRequest] = []
 
-    def miss(self, paths: Iterable[bytes]) -> None:
-        """Keep the events of these paths from now on."""
-        for path in paths:
-            self.events[path] = deque(maxlen=_MAX_EVENTS)
+    def miss(self, path: bytes) -> None:
+        """Have room for the events of a path."""
+        self.events[path] = deque(maxlen=_MAX_EVENTS)
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
         """Let a request wait for the next owner; see `eshet.server.peer.Owner`.

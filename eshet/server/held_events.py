@@ -5,7 +5,7 @@ from typing import Final
 
 from eshet.messages import EventNotify
 from eshet.protocol.framing import frame_without_id
-from eshet.server.departed import MissedEvent
+from eshet.server.departed import Event
 from eshet.server.peer import Peer
 from eshet.server.tree import TreeNode
 
@@ -27,7 +27,7 @@ class HeldEvents:
         self._node = node
         self._event_id = event_id
         self._held: list[tuple[int, bytes]] = []
-        self._missed: dict[int, MissedEvent] = {}
+        self._missed: dict[int, Event] = {}
         self._is_complete = False
         self._is_ready = False
         self._send: Final = self._hold
@@ -36,7 +36,7 @@ class HeldEvents:
     def _hold(self, frame: bytes) -> None:
         self._held.append((self._event_id(), frame))
 
-    def add_missed(self, events: Iterable[MissedEvent]) -> None:
+    def add_missed(self, events: Iterable[Event]) -> None:
         """Add events that came before it listened, in order; some may also be held."""
         self._missed |= {event.id: event for event in events}
 

@@ -6,8 +6,6 @@ until then its registration is a claim, which keeps what waits for the decision,
 unless another server has it.
 """
 
-import itertools
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -17,11 +15,11 @@ from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.messages import EventNotify, NotifyKnown, NotifyUnknown
 from eshet.protocol.framing import MAX_PAYLOAD, frame_without_id
 from eshet.protocol.payload import only_path
-from eshet.server.departed import Departed, MissedEvent, WaitingRequest
-from eshet.server.held_events import HeldEvents
+from eshet.server.departed import Departed, Event, WaitingRequest
 from eshet.server.limits import Limits
 from eshet.server.peer import Asked, Lease, Owner, Peer, TookLong
 from eshet.server.router import Handler, Router
+from eshet.server.succession import Succession
 from eshet.server.tree import NodeKind, TreeError, TreeNode
 
 __all__ = ["Claim", "RemoteOwner", "SharedRouter", "Uplink"]
@@ -97,16 +95,16 @@ class Uplink(Protocol):
         """Give up a node, or a claim, of a client of this server."""
         ...
 
-    def emit(self, peer: Peer, path: bytes, event: MissedEvent) -> None:
+    def emit(self, peer: Peer, path: bytes, event: Event) -> None:
         """Emit an event at the other servers."""
         ...
 
-    def emit_elsewhere(self, asked: Asked, path: bytes, event: MissedEvent) -> None:
+    def emit_elsewhere(self, asked: Asked, path: bytes, event: Event) -> None:
         """Emit an event that only other servers may know, and answer the client."""
         ...
 
     def listening(self, peer: Peer, path: bytes) -> None:
-        """Hold the events for a client that follows another one; see `SharedRouter.hold_events`."""
+        """Hold the events for a client that follows another one; see `Succession.hold`."""
         ...
 
     def is_newest(self, lease: Lease) -> bool:
@@ -140,11 +138,8 @@ class SharedRouter(Router):
         self.relay: Peer | None = None
         """The other servers, as a client of this router: they ask only for its own nodes."""
         self._claims: defaultdict[Peer, dict[bytes, Claim]] = defaultdict(dict)
-        self._aside: dict[Peer, Departed] = {}
-        self._missing: defaultdict[bytes, list[Departed]] = defaultdict(list)  # by event
-        self._held: defaultdict[Peer, list[HeldEvents]] = defaultdict(list)
-        self._event_ids = itertools.count(secrets.randbits(62))
-        self._event_id = 0  # of the event that is being passed on
+        self.succession: Final = Succession(self.tree)
+        """The events for clients that follow one another in a role."""
 
     def _table(self) -> dict[type[messages.WithId], Handler]:
         table = super()._table()
@@ -174,8 +169,7 @@ class SharedRouter(Router):
             self._drop(claim)
             self.uplink.release(claim.path)
         nodes = self.tree.nodes_of(peer)
-        self._held.pop(peer, None)
-        departed = self._aside.pop(peer, None)
+        departed = self.succession.leave(peer)
         if peer.lease is not None and (nodes or departed is not None):
             departed = departed or Departed(peer.client_id, peer.lease)
             for node in nodes:
@@ -187,74 +181,28 @@ class SharedRouter(Router):
             self.uplink.release(node.path)
 
     def set_aside(self, role: str) -> None:
-        """Send no more events to the clients in a role: they wait for those that follow in it.
-
-        Args:
-            role: see `Lease`.
-        """
+        """Let events for the clients in a role wait for those that follow; see `Lease`."""
         for peer in self.peers.values():
-            if peer.lease is None or peer.lease.role != role or peer in self._aside:
-                continue
-            departed = self._aside[peer] = Departed(peer.client_id, peer.lease)
-            nodes = self.tree.nodes_listened_by(peer)
-            events = [node for node in nodes if node.kind is NodeKind.EVENT]
-            departed.miss(node.path for node in events)
-            for node in events:
-                node.listeners[peer] = _ignore
-                self._missing[node.path].append(departed)
+            if peer.lease is not None and peer.lease.role == role:
+                self.succession.set_aside(peer)
+
+    def end_holding(self, role: str) -> None:
+        """Send the clients in a role the events that wait for them, as they can handle them now."""
+        self._to_flush |= dict.fromkeys(self.succession.end_holding(role))
 
     def forget(self, departed: Departed) -> None:
         """Drop what a client has left, except for what others have taken by now."""
         for node in self.tree.nodes_of(departed):
             self.remove(node)
             self.uplink.release(node.path)
-        for path in list(departed.events):
-            self._miss_no_more(departed, path)
+        self.succession.forget(departed)
         for (asker, request_id), _, _ in departed.take_requests():
             asker.fail(request_id, _NO_OWNER)
             self._to_flush[asker] = None
 
-    def take_missed(self, role: str, token: int, path: bytes) -> list[MissedEvent]:
-        """Return the events that came since earlier holders of a lease were set aside, once.
-
-        Args:
-            role: of the lease.
-            token: of the present holder.
-            path: of the events.
-        """
-        missed: dict[int, MissedEvent] = {}  # without those that several holders have missed
-        for departed in list(self._missing.get(path, ())):
-            if departed.role == role and departed.token < token:
-                missed |= {event.id: event for event in departed.events[path]}
-                self._miss_no_more(departed, path)
-        return list(missed.values())
-
-    def _miss_no_more(self, departed: Departed, path: bytes) -> None:
-        del departed.events[path]
-        self._missing[path].remove(departed)
-        if not self._missing[path]:
-            del self._missing[path]
-
-    def hold_events(self, peer: Peer, path: bytes) -> HeldEvents:
-        """Let the events of a path wait for a listener; see `HeldEvents`."""
-        held = HeldEvents(peer, self.tree.find(path), lambda: self._event_id)
-        self._held[peer].append(held)
-        return held
-
     def flush_later(self, peer: Peer) -> None:
         """Send what waits for a client when `flush` is called."""
         self._to_flush[peer] = None
-
-    def end_holding(self, role: str) -> None:
-        """Send the clients in a role the events that wait for them, as they can handle them now.
-
-        Args:
-            role: see `Lease`.
-        """
-        for peer in [each for each in self._held if each.lease and each.lease.role == role]:
-            for held in self._held.pop(peer):
-                held.note_ready()
-            self._to_flush[peer] = None
 
     def cut_off(self, peer: Peer, reason: str) -> None:
         """Drop a client and all that it owns, and end its connection."""
@@ -510,40 +458,36 @@ class SharedRouter(Router):
 
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
         path, _, value = rest.partition(b"\0")
-        event = MissedEvent(next(self._event_ids), value)
-        self._event_id = event.id
+        event = self.succession.new_event(value)
+        self.succession.begin(event)
         try:
             super()._event_emit(peer, request_id, rest)
         except TreeError as error:
             if error.code != "path_not_found":
                 raise
-            if path not in self._missing:
+            if not self.succession.is_missed(path):
                 self.uplink.emit_elsewhere((peer, request_id), path, event)
                 return
             peer.reply(request_id)
-        self._note_missed(path, event)
+        self.succession.note_missed(path, event)
         self.uplink.emit(peer, path, event)
 
-    def emitted(self, path: bytes, event: MissedEvent) -> None:
+    def emitted(self, path: bytes, event: Event) -> None:
         """Notify the listeners of an event that another server has emitted.
 
         Raises:
             ProtocolError: its payload is not a value.
         """
         self.check(event.value)
-        self._note_missed(path, event)
-        self._event_id = event.id
+        self.succession.note_missed(path, event)
+        self.succession.begin(event)
         node = self.tree.node_at(path)
         if node is not None and node.kind is NodeKind.EVENT:
             self.notify(node, EventNotify.code, path + b"\0" + event.value)
 
     def knows_event(self, path: bytes) -> bool:
         """Whether anybody here has registered an event, listens to it, or is going to."""
-        return self.tree.node_at(path) is not None or path in self._missing
-
-    def _note_missed(self, path: bytes, event: MissedEvent) -> None:
-        for departed in self._missing.get(path, ()):
-            departed.events[path].append(event)
+        return self.tree.node_at(path) is not None or self.succession.is_missed(path)
 
     # --- from other servers -------------------------------------------------------------------
 
@@ -608,4 +552,4 @@ class SharedRouter(Router):
 
 
 def _ignore(_: bytes) -> None:
-    """Replaces the sending to a listener that is notified later, or not any more."""
+    """Replaces the sending to a listener that is notified later."""

@@ -141,7 +141,7 @@ async def test_without_an_answer_of_the_last_server_events_come_after_a_moment(
     after = Listener(new, Lease(2, predecessor=old.id))
     async with Client(server=third) as far, after.client:
         await far.event_register("/button")
-        monkeypatch.setattr(old.router, "take_missed", fail)
+        monkeypatch.setattr(old._shared_router.succession, "take_missed", fail)
         await after.listen()
         await far.event_emit("/button", 1)
         await at_real_pace(asyncio.sleep(1), advance)
