@@ -82,6 +82,7 @@ class ModuleLoader:
         self._may_reload = asyncio.Event()
         self._is_unsaved = asyncio.Event()
         reloader.on_leaving = self._on_leaving
+        reloader.on_left = self._on_left
 
     # --- sources ------------------------------------------------------------------------------
 
@@ -180,11 +181,10 @@ class ModuleLoader:
         for module in self._leases.unreleased:
             self._server.set_aside(self._leases.held[module].role)
         await self.reloader.update(self._admitted())
-        instances = self.reloader.instances
         for module in self._to_load & self._leases.held.keys():
             self._server.end_holding(self._leases.held[module].role)
-        ended = [each for each in self._leases.unreleased if each not in instances]
-        await asyncio.gather(*map(self._release, ended))
+        never_ran = self._leases.unreleased - self.reloader.instances.keys()
+        await asyncio.gather(*map(self._release, never_ran))
         self._on_reloaded()
 
     async def _last_snapshot(self, lease: HeldLease) -> ModuleSnapshot | None:
@@ -226,15 +226,15 @@ class ModuleLoader:
             self._is_unsaved.clear()
             await self._checkpoints.write_all(self._packed, self._leases.held)
 
-    def _on_leaving(self, modules: Collection[str]) -> Awaitable[object]:
+    def _on_leaving(self, module: str) -> Awaitable[object]:
         """See `Reloader.on_leaving`."""
-        epoch = wall_epoch()
-        packed = {}
-        for module in modules:
-            snapshot = self.reloader.snapshot(module, epoch)
-            if snapshot is not None:
-                packed[module] = encode_module(snapshot)[0]
-        return self._save_last(packed)
+        snapshot = self.reloader.snapshot(module, wall_epoch())
+        return self._save_last({} if snapshot is None else {module: encode_module(snapshot)[0]})
+
+    async def _on_left(self, module: str) -> None:
+        """See `Reloader.on_left`."""
+        if module in self._leases.unreleased:
+            await self._release(module)
 
     async def _save_last(self, packed: Mapping[str, bytes]) -> None:
         with contextlib.suppress(TimeoutError):

@@ -35,6 +35,21 @@ async def counter():
     await yarp.state_register("/{name}/recent", yarp.len(yarp.time_window(pressed, 60)))
 """
 
+SLOW = """
+import asyncio
+from eshet_rules import rule
+
+async def work():
+    try:
+        await asyncio.sleep(1e6)
+    finally:
+        await asyncio.sleep(60)
+
+@rule
+async def slow():
+    asyncio.create_task(work())
+"""
+
 
 @pytest.fixture(scope="module")
 def nats(tmp_path_factory):
@@ -283,6 +298,20 @@ async def test_drain_gives_all_modules_up_until_it_is_undone(house):
     }
     await house.until_shared("attic", "cellar")
     assert await counts(house) == dict.fromkeys(MODULES, 1)
+
+
+async def test_no_module_that_is_given_up_waits_for_a_rule_that_ends_slowly(house):
+    house.folder.write("slow.py", SLOW)
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    house.start("cellar", where=(("slow", Where("runner == 'attic'")),))
+    await house.until(lambda: len(attic.loaded()) < len(MODULES))
+    await house.pass_time(2)
+    drain = asyncio.create_task(house.client.action_call("/eshet_rules/attic/drain"))
+    await house.until(lambda: attic.leased() == {"slow"})
+    assert not drain.done()
+    await house.paced(drain)
+    assert attic.leased() == set()
 
 
 async def test_a_module_only_runs_where_its_condition_holds(house):
