@@ -236,10 +236,11 @@ async def test_without_nats_all_modules_are_dropped_and_run_again_when_it_is_bac
     assert await counts(house) == dict.fromkeys(MODULES, 1)
 
 
-async def test_when_nats_has_lost_everything_the_runners_agree_again(house):
+async def test_when_nats_has_lost_everything_the_runners_agree_again_and_keep_the_state(house):
     attic, cellar = house.start("attic"), house.start("cellar")
     await house.until_shared("attic", "cellar")
-    await house.pass_time(1)
+    await press(house)
+    await house.pass_time(2)
     house.nats.stop()
     house.nats.lose_files()
     house.nats.start()
@@ -252,7 +253,8 @@ async def test_when_nats_has_lost_everything_the_runners_agree_again(house):
     await press(house)
     await house.paced(attic.stop())
     await house.until_shared("cellar")
-    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    assert await counts(house) == dict.fromkeys(MODULES, 2)
+    assert await house.get("/room0/recent") == 2
 
 
 async def test_a_runner_waits_at_its_start_until_nats_is_there(house):
@@ -402,6 +404,7 @@ async def test_after_a_purge_the_runners_agree_again(house):
         lambda: len(records(attic, "cluster.joined")) == len(records(cellar, "cluster.joined")) == 2
     )
     await house.until_shared("attic", "cellar")
+    await house.paced(house.client.wait_for_connection())
     await press(house)
 
 
