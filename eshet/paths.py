@@ -16,6 +16,9 @@ MAX_LENGTH: Final = 1024
 MAX_DEPTH: Final = 32
 """The maximum number of names in a path."""
 
+_LONGEST_WORD: Final = 100
+"""Maximum length of a name of something else in a path, in characters."""
+
 _PATH: Final = re.compile(r"(?:/\w+)+", re.ASCII)
 _WIRE_PATH: Final = re.compile(rb"(?:/\w+)+")
 _BASE: Final = re.compile(r"(?:/\w+)*/?", re.ASCII)
@@ -50,6 +53,11 @@ def check_base(base: str) -> str:
     if not base.startswith("/") or _BASE.fullmatch(base) is None:
         raise InvalidPath(base, _GRAMMAR)
     return base.removesuffix("/")
+
+
+def word(name: str) -> str:
+    """Return a name of something else in a form that is valid in a path; a very long one is cut."""
+    return re.sub(r"\W", "_", name[:_LONGEST_WORD], flags=re.ASCII)
 
 
 def resolve(base: str, path: str) -> str:

@@ -18,7 +18,7 @@ from eshet.nats.address import NatsAddress
 from eshet.nats.exceptions import NoAnswer, NotConnected
 from eshet.nats.session import Session, Target, error_text
 
-__all__ = ["NatsConnection", "NatsMessage", "Subscription"]
+__all__ = ["NatsConnection", "NatsMessage", "OnMessage", "Subscription"]
 
 RETRY_DELAY: Final = 0.25
 """The longest pause, in seconds, after all servers were tried."""
@@ -58,6 +58,7 @@ class NatsMessage(NamedTuple):
 
 
 OnMessage = Callable[[NatsMessage], object]
+"""Processes a message."""
 
 
 class Subscription:

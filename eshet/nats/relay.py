@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from eshet import codec
-from eshet.exceptions import MessageTooLong, ProtocolError
+from eshet.exceptions import MessageTooLong, ProtocolError, TooManyRequests
 from eshet.messages import (
     NIL,
     ActionCall,
@@ -25,7 +25,7 @@ from eshet.messages import (
     Set,
     StateSet,
 )
-from eshet.nats.connection import NatsConnection, NatsMessage, Subscription
+from eshet.nats.connection import NatsConnection, NatsMessage, OnMessage, Subscription
 from eshet.nats.exceptions import NatsError
 from eshet.nats.fence import Fence
 from eshet.protocol.framing import FrameReader
@@ -45,7 +45,8 @@ _FROM_CLIENT: Final = {
     PropSet.code: Set.code,
     StateSet.code: Set.code,
 }
-"""The message of a client that makes its server send this one to the owner of a node."""
+"""The message of a client that makes its server send this one to the owner of a node; only these
+are sent to other servers."""
 
 _CHECK_AFTER: Final = 1.0
 """Seconds after which the other server is asked whether it still has a request."""
@@ -57,7 +58,9 @@ _STALE: Final = codec.pack("stale_runner")
 _GONE: Final = codec.pack("client_exited")
 _NOT_FOUND: Final = codec.pack("path_not_found")
 _NO_OWNER: Final = codec.pack("no_owner")
+_TOO_MANY: Final = codec.pack("too_many_requests")
 _TOO_LONG: Final = codec.pack("reply_too_long")
+_ANSWERS: Final = (bytes((Reply.code,)), bytes((ReplyError.code,)))
 _HEAD: Final = 3
 _ANY_LENGTH: Final = 1 << 32  # NATS has its own limit
 _REQUEST: Final = 0
@@ -143,17 +146,39 @@ class Relay:
         self._frames = FrameReader(accepts_long=True)
         self._subscriptions: list[Subscription] = []
         self._unsent: list[tuple[str, bytes, int]] = []  # subject, payload, number of the request
+        self._dropped: set[str] = set()  # kinds of messages of which one was dropped
 
     def open(self) -> None:
         """Receive the requests and events of others, until `close`."""
-        for subject, on_message in (
-            (self.ask_subject(self._server), self._on_request),
-            (f"{self._prefix}.reply.{self._server}.*", self._on_reply),
-            (f"{self._prefix}.event.>", self._on_event),
-            (f"{self._prefix}.known", self._on_known),
-            (f"{self._prefix}.joined", self._on_joined),
+        for kind, rest, on_message in (
+            ("ask", f".{self._server}", self._on_request),
+            ("reply", f".{self._server}.*", self._on_reply),
+            ("event", ".>", self._on_event),
+            ("known", "", self._on_known),
+            ("joined", "", self._on_joined),
         ):
-            self._subscriptions.append(self._connection.subscribe(subject, on_message))
+            subject, receive = f"{self._prefix}.{kind}{rest}", self._receiving(kind, on_message)
+            self._subscriptions.append(self._connection.subscribe(subject, receive))
+
+    def _receiving(self, kind: str, on_message: OnMessage) -> OnMessage:
+        """Return what processes messages; those that are not of a server of the tree are dropped.
+
+        Anybody who may publish to the subject may have sent them.
+        """
+
+        def receive(message: NatsMessage) -> None:
+            try:
+                on_message(message)
+            except ProtocolError as error:
+                self._log_dropped(kind, error)
+
+        return receive
+
+    def _log_dropped(self, kind: str, error: ProtocolError) -> None:
+        if kind not in self._dropped:
+            self._dropped.add(kind)
+            subject = f"{self._prefix}.{kind}"
+            self._log.warning("a message to %s is dropped, as each like it: %s", subject, error)
 
     def end(self) -> None:
         """Receive nothing more, and fail what waits for an answer."""
@@ -243,7 +268,7 @@ class Relay:
             self._publish(self.ask_subject(server), message, self._reply_subject(0))
 
     def _on_reply(self, message: NatsMessage) -> None:
-        number = int(message.subject.rpartition(".")[2])
+        number = _number_in(message.subject)
         if number == 0:
             self._on_unknown(message)
         elif (sent := self._sent.pop(number, None)) is not None:
@@ -259,6 +284,8 @@ class Relay:
 
     def _answer(self, asked: Asked, payload: bytes) -> None:
         try:
+            if payload[:1] not in _ANSWERS:
+                raise ProtocolError("it is no answer")
             self._router.check(payload[1:])
         except ProtocolError as error:
             self._log.warning("an answer of another server is dropped: %s", error)
@@ -270,7 +297,7 @@ class Relay:
         """Fail the requests that another server does not have."""
         if message.is_no_responders:
             return  # its membership will end
-        for number in msgpack.unpackb(message.payload):
+        for number in _numbers(_unpacked(message.payload)):
             if (sent := self._sent.pop(number, None)) is not None:
                 self._router.answer(sent.asked, ReplyError.code, _GONE)
         self._flush()
@@ -279,9 +306,9 @@ class Relay:
 
     def _on_request(self, message: NatsMessage) -> None:
         if not message.payload:  # a probe
-            self._connection.publish(message.reply, b"")
+            self._connection.publish(_reply_of(message), b"")
             return
-        match msgpack.unpackb(message.payload):
+        match _unpacked(message.payload):
             case [
                 0,
                 int(code),
@@ -289,20 +316,21 @@ class Relay:
                 int(token),
                 bool(was_forwarded),
                 bytes(rest),
-            ]:
-                self._serve(_Served(message.reply, role, token, was_forwarded), code, rest)
-            case [1, str(server), list(numbers)]:
+            ] if code in _FROM_CLIENT:
+                self._serve(_Served(_reply_of(message), role, token, was_forwarded), code, rest)
+            case [1, str(server), numbers]:
                 served = {each.reply for each in self._served}
                 unknown = [
                     each
-                    for each in numbers
+                    for each in _numbers(numbers)
                     if f"{self._prefix}.reply.{server}.{each}" not in served
                 ]
-                self._publish(message.reply, unknown)
+                self._publish(_reply_of(message), unknown)
             case [2, str(role), int(token), bytes(path)]:
-                self._send_missed(
-                    message.reply, self._router.succession.take_missed(role, token, path)
-                )
+                reply = _reply_of(message)
+                self._send_missed(reply, self._router.succession.take_missed(role, token, path))
+            case _:
+                raise ProtocolError("it is no request")
 
     def _serve(self, served: _Served, code: int, rest: bytes) -> None:
         if served.role is not None and self._fence.is_stale(served.role, served.token):
@@ -313,12 +341,16 @@ class Relay:
             )
             self._send_answer(served.reply, ReplyError.code, _STALE)
             return
-        request_id = self._served.open(served)
-        payload = bytes((_FROM_CLIENT.get(code, code), request_id >> 8, request_id & 0xFF)) + rest
+        try:
+            request_id = self._served.open(served)
+        except TooManyRequests:
+            self._send_answer(served.reply, ReplyError.code, _TOO_MANY)
+            return
+        payload = bytes((_FROM_CLIENT[code], request_id >> 8, request_id & 0xFF)) + rest
         try:
             self._router.handle(self.peer, [payload])
         except ProtocolError as error:
-            self._log.warning("a request of another server can't be handled: %s", error)
+            self._log_dropped("ask", error)
             self.peer.fail(request_id, _NO_OWNER)
         self.flush()
         self._flush()
@@ -379,22 +411,24 @@ class Relay:
 
     def _on_known(self, message: NatsMessage) -> None:
         is_known = self._router.knows_event(message.payload)
-        self._connection.publish(message.reply, b"1" if is_known else b"")
+        self._connection.publish(_reply_of(message), b"1" if is_known else b"")
 
     def _event_subject(self, path: bytes) -> str:
         return f"{self._prefix}.event{path.decode().replace('/', '.')}"
 
     def _on_event(self, message: NatsMessage) -> None:
-        path = message.subject[len(self._prefix) + len(".event") :].replace(".", "/").encode()
-        match msgpack.unpackb(message.payload):
+        path = (
+            message.subject[len(self._prefix) + len(".event") :]
+            .replace(".", "/")
+            .encode(errors="surrogateescape")
+        )
+        match _unpacked(message.payload):
             case [(str() | None) as role, int(token), int(event_id), bytes(value)]:
-                if role is not None and self._fence.is_stale(role, token):
-                    return
-                try:
+                if role is None or not self._fence.is_stale(role, token):
                     self._router.emitted(path, Event(event_id, value))
-                except ProtocolError as error:
-                    self._log.warning("an event %s is dropped: %s", path.decode(), error)
-                self._flush()
+                    self._flush()
+            case _:
+                raise ProtocolError("it is no event")
 
     def ask_missed(self, server: str, lease: Lease, path: bytes, held: HeldEvents) -> None:
         """Get the events that came since the last holder of a lease was set aside.
@@ -418,13 +452,22 @@ class Relay:
         held, timer = self._missed.pop(number)
         timer.cancel()
         try:
-            events = [Event(int(n), bytes(value)) for n, value in msgpack.unpackb(payload)]
-        except (ValueError, TypeError):  # there is no answer, or it is none
+            events = self._missed_in(payload)
+        except ProtocolError:  # there is no answer, or it is none
             events = []
         held.add_missed(events)
         held.note_complete()
         self._router.flush_later(held.peer)
         self._flush()
+
+    def _missed_in(self, payload: bytes) -> list[Event]:
+        match _unpacked(payload):
+            case list() as events:
+                missed = list(map(_missed_event, events))
+                for each in missed:
+                    self._router.check(each.value)
+                return missed
+        raise ProtocolError("it is no list of events")
 
     def _send_missed(self, reply: str, missed: list[Event]) -> None:
         while True:
@@ -446,7 +489,10 @@ class Relay:
             self._log.debug("others were not told about a new client: %s", error)
 
     def _on_joined(self, message: NatsMessage) -> None:
-        peer = self._router.peers.get(msgpack.unpackb(message.payload))
+        client_id = _unpacked(message.payload)
+        if not isinstance(client_id, bytes):
+            raise ProtocolError("it is no id of a client")
+        peer = self._router.peers.get(client_id)
         if peer is not None:
             self._router.cut_off(peer, reason_of_replacement(peer, "another server"))
             self._flush()
@@ -481,3 +527,42 @@ class _Emitted:
 def _lease_of(peer: Peer) -> tuple[str | None, int]:
     lease: Lease | None = peer.lease
     return (None, 0) if lease is None else (lease.role, lease.token)
+
+
+def _unpacked(payload: bytes) -> Any:
+    """Return the content of a message.
+
+    Raises:
+        ProtocolError: it is not in msgpack.
+    """
+    try:
+        return msgpack.unpackb(payload)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise ProtocolError(f"it is not in msgpack: {error}") from None
+
+
+def _reply_of(message: NatsMessage) -> str:
+    if not message.reply:
+        raise ProtocolError("it does not say where the answer goes")
+    return message.reply
+
+
+def _number_in(subject: str) -> int:
+    """Return the number of the request to which a message to this subject is the answer."""
+    try:
+        return int(subject.rpartition(".")[2])
+    except ValueError:
+        raise ProtocolError("its subject has no number") from None
+
+
+def _numbers(content: Any) -> list[int]:
+    if not isinstance(content, list) or any(type(each) is not int for each in content):
+        raise ProtocolError("it is no list of numbers")
+    return content
+
+
+def _missed_event(content: Any) -> Event:
+    match content:
+        case [int(event_id), bytes(value)]:
+            return Event(event_id, value)
+    raise ProtocolError("it is no event")

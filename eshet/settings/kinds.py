@@ -108,18 +108,21 @@ def read_span(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: float(found[1])})
 
 
-def whole_number(what: str, least: int = 1) -> ValueKind:
+def whole_number(what: str, least: int = 1, most: int | None = None) -> ValueKind:
     """Return the kind of whole numbers.
 
     Args:
         what: the unit, such as `"bytes"`.
         least: the smallest valid number.
+        most: the largest valid number; None if there is none.
     """
 
     def read(value: Any) -> int:
-        return int(_checked(value, type(value) is int and value >= least))
+        fits = type(value) is int and value >= least and (most is None or value <= most)
+        return int(_checked(value, fits))
 
-    return ValueKind(f"a whole number of {what}, at least {least}", read)
+    bounds = f", at least {least}" if most is None else f" from {least} to {most}"
+    return ValueKind(f"a whole number of {what}{bounds}", read)
 
 
 def number(what: str, least: float, most: float) -> ValueKind:

@@ -1178,10 +1178,10 @@ class RunnersChanged(_Cluster, kw_only=True):
 class RunnerNameTaken(Record, kw_only=True):
     """A runner can't join its cluster, as one with the same name is there. It tries until it can.
 
-    Logged once.
+    Names are the same as well if they are in paths, where `_` replaces `.` and `-`. Logged once.
     """
 
-    runner: Annotated[str, Meta(description="the name")]
+    runner: Annotated[str, Meta(description="the name of the other runner")]
     host: Annotated[str, Meta(description="the machine of the other runner")]
     advice: Annotated[str, Meta(description="what to do")]
 

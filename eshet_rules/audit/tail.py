@@ -76,6 +76,29 @@ class Tail:
         self._position = position
         self._source: _Plain | _Compressed | None = None
 
+    def has(self, position: Position) -> bool:
+        """Whether the file of a position is there.
+
+        Raises:
+            OSError: the trail can't be read.
+        """
+        found = self._find(position.file)
+        if found is not None:
+            found[1].close()
+        return found is not None
+
+    def may_have_had(self, position: Position) -> bool:
+        """Whether the file of a position may have been there before all that are there now.
+
+        Raises:
+            OSError: the trail can't be read.
+        """
+        for path in [*closed_files(self._file), self._file]:
+            if (oldest := _open(path)) is not None:
+                oldest.close()
+                return position.file < oldest.begun
+        return True
+
     def close(self) -> None:
         """Close the file that is being read."""
         if self._source is not None:

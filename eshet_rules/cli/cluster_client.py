@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from eshet.client import Client
+from eshet.paths import word
 from eshet.server_address import ServerAddress
 from eshet_rules.cli.options import exit_on_errors
 from eshet_rules.cli.runner_client import (
@@ -25,7 +26,6 @@ from eshet_rules.exceptions import (
     ServerUnreachable,
     UnknownName,
 )
-from eshet_rules.runner.publisher import word
 
 __all__ = ["ClusterClient", "answer_of_all", "ask_all", "find_cluster", "merged"]
 

@@ -88,9 +88,12 @@ def _to_take(
     for module in modules:
         if module in held:
             continue
-        known = roster.lease_of(roster.role_of(module))
+        role = roster.role_of(module)
+        known = roster.lease_of(role)
         if known is None:
-            is_due = first.get(module) == runner
+            is_awaited = roster.is_awaited(role, now)
+            is_due = first.get(module) == runner and not is_awaited
+            waits = waits or is_awaited
         elif roster.is_held(known.lease):
             # One of its own that it does not know of: the answer to a request was lost.
             is_due = known.lease.runner == runner and known.lease.presence == number

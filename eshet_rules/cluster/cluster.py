@@ -156,7 +156,6 @@ class Cluster:
         self._others: set[str] = set()
         self._watches: list[Watch] = []
         self._trail: TrailPublisher | None = None
-        self._has_joined = asyncio.Event()  # for the first time
         self._changed = asyncio.Event()  # something that may change what is to be done
         self._reloaded = asyncio.Event()
 
@@ -355,12 +354,11 @@ class Cluster:
     async def run_trail(self) -> None:
         """Store the records of this runner as long as it runs; see `share_trail`."""
         if self._trail is not None:
-            await self._has_joined.wait()  # else another runner may have its name
             await self._trail.run()
 
     async def finish_trail(self) -> None:
         """Store the last records of this runner."""
-        if self._trail is not None and self._has_joined.is_set():
+        if self._trail is not None:
             await self._trail.finish()
 
     async def run(self) -> None:
@@ -437,7 +435,8 @@ class Cluster:
             except NatsError:
                 await asyncio.sleep(_RETRY)
                 continue
-            self._has_joined.set()
+            if self._trail is not None:
+                self._trail.begin()
             self._others = self._present_others()
             joined = ClusterJoined(
                 cluster=self.name,
@@ -455,6 +454,8 @@ class Cluster:
 
     def _on_end(self, why: str) -> None:
         """Drop all modules at once, as the presence has ended."""
+        if self._trail is not None:
+            self._trail.end()
         self._lose(sorted(self._leases.held), why)
         self._resume()
 

@@ -79,7 +79,7 @@ class Leases:
         return self._leaving.keys()
 
     @property
-    def unreleased(self) -> Collection[str]:
+    def unreleased(self) -> set[str]:
         """Those among them for which `release` was not called yet."""
         return self._leaving.keys() - self._releasing
 

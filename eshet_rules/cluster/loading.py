@@ -8,15 +8,16 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from eshet.clock import wall_time
 from eshet.nats.exceptions import NatsError
 from eshet.nats.joined import JoinedServer
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases
 from eshet_rules.modules.discovery import Source
-from eshet_rules.reload.checkpoint import encode_module
+from eshet_rules.reload.checkpoint import decode_module, encode_module
 from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.snapshot import ModuleSnapshot
@@ -37,13 +38,19 @@ _RETRY: Final = 0.5
 """Seconds until something that NATS has not answered is tried again."""
 
 
+class _Packed(NamedTuple):
+    """Snapshots of modules, by name; and when they were noted, in seconds since 1970-01-01 UTC."""
+
+    snapshots: Mapping[str, bytes]
+    written: float
+
+
 class ModuleLoader:
     """Keeps the loaded modules in line with the leases.
 
     Args:
         reloader: loads and unloads the modules.
-        local: snapshots of an earlier process of this runner, by module, for modules of which the
-            cluster has none.
+        local: snapshots of an earlier process of this runner, by module.
         is_quarantined: whether a rule, given its full name, does not run here as the process has
             failed with it.
         leases: of this runner.
@@ -77,11 +84,13 @@ class ModuleLoader:
         self._elsewhere: dict[str, tuple[Source, Source]] = {}
         self._to_load: set[str] = set()  # with those that are loaded
         self._to_inherit: dict[str, ModuleSnapshot] = {}
-        self._packed: Mapping[str, bytes] = {}
+        self._packed = _Packed({}, 0.0)
+        self._lost: dict[str, _Packed] = {}  # what holds the last snapshot of modules lost since
         self._is_due = asyncio.Event()
         self._may_reload = asyncio.Event()
         self._is_unsaved = asyncio.Event()
         reloader.on_leaving = self._on_leaving
+        reloader.on_left = self._on_left
 
     # --- sources ------------------------------------------------------------------------------
 
@@ -93,6 +102,7 @@ class ModuleLoader:
         """
         self._sources = sources
         self._elsewhere = {n: each for n, each in self._elsewhere.items() if n in sources}
+        self._lost = {n: each for n, each in self._lost.items() if n in sources}
         return self._admitted()
 
     def has(self, module: str) -> bool:
@@ -133,10 +143,21 @@ class ModuleLoader:
         """Get the last state of a module, whose lease was just taken, for when it is loaded."""
         snapshot = await self._last_snapshot(lease)
         if lease.is_valid:
-            local = self._local.pop(lease.module, None)
+            local = self._local_snapshot(lease.module)
             inherited = local if snapshot is None else snapshot
             if inherited is not None:
                 self._to_inherit[lease.module] = inherited
+
+    def _local_snapshot(self, module: str) -> ModuleSnapshot | None:
+        """Return the last snapshot of a module that ran here, and forget it.
+
+        It is only needed if NATS has lost its content: else the cluster has the same, or that of a
+        runner that has run the module since.
+        """
+        local, lost = self._local.pop(module, None), self._lost.pop(module, None)
+        if lost is None:
+            return local
+        return decode_module(lost.snapshots[module], wall_epoch(), lost.written)
 
     def reload_soon(self) -> None:
         """Load and unload modules as soon as possible, as leases were taken or are given up."""
@@ -146,7 +167,10 @@ class ModuleLoader:
         """End modules at once, whose leases are about to be lost; see `Reloader.cut`."""
         for module in modules:
             self._checkpoints.forget(self._leases.held[module])
-            self._to_inherit.pop(module, None)
+            if (snapshot := self._to_inherit.pop(module, None)) is not None:
+                self._local[module] = snapshot
+            elif module in self._packed.snapshots:
+                self._lost[module] = self._packed
         self._leases.lose(modules)
         self.reloader.cut(modules)
         self._is_due.set()
@@ -180,11 +204,10 @@ class ModuleLoader:
         for module in self._leases.unreleased:
             self._server.set_aside(self._leases.held[module].role)
         await self.reloader.update(self._admitted())
-        instances = self.reloader.instances
         for module in self._to_load & self._leases.held.keys():
             self._server.end_holding(self._leases.held[module].role)
-        ended = [each for each in self._leases.unreleased if each not in instances]
-        await asyncio.gather(*map(self._release, ended))
+        never_ran = self._leases.unreleased - self.reloader.instances.keys()
+        await asyncio.gather(*map(self._release, never_ran))
         self._on_reloaded()
 
     async def _last_snapshot(self, lease: HeldLease) -> ModuleSnapshot | None:
@@ -216,7 +239,7 @@ class ModuleLoader:
 
     def note_packed(self, snapshots: Mapping[str, bytes]) -> None:
         """Store the snapshots of running modules for other runners, soon; see `encode_module`."""
-        self._packed = dict(snapshots)
+        self._packed = _Packed(dict(snapshots), wall_time())
         self._is_unsaved.set()
 
     async def save(self) -> None:
@@ -224,17 +247,17 @@ class ModuleLoader:
         while True:
             await self._is_unsaved.wait()
             self._is_unsaved.clear()
-            await self._checkpoints.write_all(self._packed, self._leases.held)
+            await self._checkpoints.write_all(self._packed.snapshots, self._leases.held)
 
-    def _on_leaving(self, modules: Collection[str]) -> Awaitable[object]:
+    def _on_leaving(self, module: str) -> Awaitable[object]:
         """See `Reloader.on_leaving`."""
-        epoch = wall_epoch()
-        packed = {}
-        for module in modules:
-            snapshot = self.reloader.snapshot(module, epoch)
-            if snapshot is not None:
-                packed[module] = encode_module(snapshot)[0]
-        return self._save_last(packed)
+        snapshot = self.reloader.snapshot(module, wall_epoch())
+        return self._save_last({} if snapshot is None else {module: encode_module(snapshot)[0]})
+
+    async def _on_left(self, module: str) -> None:
+        """See `Reloader.on_left`."""
+        if module in self._leases.unreleased:
+            await self._release(module)
 
     async def _save_last(self, packed: Mapping[str, bytes]) -> None:
         with contextlib.suppress(TimeoutError):

@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.nats.bucket import Bucket
 from eshet.nats.exceptions import NatsError, RevisionConflict
+from eshet.paths import word
 from eshet_rules.audit.records import RunnerNameTaken, emit
 from eshet_rules.cluster.entries import PresenceEntry, modules_key, pack, presence_key, unpack
 from eshet_rules.cluster.probe import Probe
@@ -27,6 +28,11 @@ _RENEWALS: Final = 6
 
 _RETRY: Final = 0.5
 """Seconds until a sign of life that could not be given is tried again."""
+
+_ADVICE: Final = (
+    "give each of them a name of its own: `runner` below [cluster]; "
+    "names that differ only in _, . and - are the same in paths"
+)
 
 _LOGGED: Final = -1
 """In place of a revision: that the name is taken was logged."""
@@ -133,6 +139,9 @@ class Presence:
                 pass
             self._is_due.clear()
             await self._renew()
+            first = self._like_named()
+            if first is not None and first.number < self.number:  # both have begun at once
+                self.end(f"{first.presence.runner} has the same name in paths")
 
     async def drain(self) -> None:
         """Tell the others that this runner is to run no modules, as it is about to leave."""
@@ -206,7 +215,7 @@ class Presence:
         """Wait until no other runner with this name is present, and end one that is gone."""
         name = self._entry.runner
         revision = 0
-        while (known := self._roster.runners.get(name)) is not None:
+        while (known := self._roster.runners.get(name) or self._like_named()) is not None:
             if self._is_own(known) or await self._probe.is_gone(known):
                 await end_presence(self._bucket, self._roster.cluster, known)
             elif not revision:
@@ -215,13 +224,21 @@ class Presence:
                 emit(
                     self._log,
                     RunnerNameTaken(
-                        runner=name,
+                        runner=known.presence.runner,
                         host=known.presence.host,
-                        advice="give each of them a name of its own: `runner` below [cluster]",
+                        advice=_ADVICE,
                     ),
                 )
                 revision = _LOGGED
             await asyncio.sleep(_RETRY)
+
+    def _like_named(self) -> KnownRunner | None:
+        """Return another runner whose name is the same in paths, and so for commands."""
+        own = self._entry.runner
+        for name, known in self._roster.runners.items():
+            if name != own and word(name) == word(own):
+                return known
+        return None
 
     def _is_own(self, known: KnownRunner) -> bool:
         """Whether this is an earlier presence of this process."""

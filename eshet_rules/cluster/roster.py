@@ -27,6 +27,9 @@ _UNSEEN: Final = 2.0
 
 Its entries may arrive before those of its server."""
 
+_AWAITED: Final = 5.0
+"""Seconds for which a runner that held a lease is awaited after NATS has lost all leases."""
+
 _MOST_ENDED: Final = 1000
 """Number of runners that are gone of which the last sign of life is known."""
 
@@ -137,6 +140,8 @@ class Roster:
         self._leases: dict[str, KnownLease] = {}  # by role
         self._revisions: dict[str, int] = {}  # by role, also of deleted entries
         self._roles: dict[str, str] = {}  # by module
+        self._lost: dict[str, str] = {}  # the last holders of lost leases, by role
+        self._lost_at = 0.0  # the loop's time
         self._ended: dict[tuple[str, int], float] = {}  # when its last sign of life was written
 
     @property
@@ -157,7 +162,9 @@ class Roster:
         self.changes += 1
 
     def reset_leases(self) -> None:
-        """Forget all leases: their entries are going to be received again."""
+        """Forget all leases: their entries are going to be received again, if they still exist."""
+        self._lost.update({role: known.lease.runner for role, known in self._leases.items()})
+        self._lost_at = self._now()
         self._leases.clear()
         self._revisions.clear()
         self.changes += 1
@@ -260,6 +267,21 @@ class Roster:
         """Whether a lease was not released, and its holder is still present."""
         holder = self._runners.get(lease.runner)
         return not lease.released and holder is not None and holder.number == lease.presence
+
+    def is_awaited(self, role: str, now: float) -> bool:
+        """Whether the last holder of a lease that NATS has lost may come back to take it.
+
+        That runner has the state of the module, which NATS has probably lost as well.
+
+        Args:
+            role: of the module.
+            now: the loop's time.
+        """
+        holder = self._lost.get(role)
+        if holder is None or now - self._lost_at >= _AWAITED:
+            return False
+        known = self._runners.get(holder)
+        return known is None or known.modules is None
 
     def last_sign_of(self, lease: LeaseEntry) -> float | None:
         """Return when the holder of a lease has last given a sign of life, by the wall clock.

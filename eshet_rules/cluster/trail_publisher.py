@@ -3,6 +3,10 @@
 The files are the queue: nothing waits in memory, and the runner never waits for NATS. After an
 outage or a restart, the last message of this runner in the stream says where to continue. Each
 message names the one before it, so that one whose acknowledgement was lost is not stored again.
+
+By mistake, another runner may have the same name, and its messages the same subject, for example
+while this one hangs. So nothing is sent without the presence of this runner in the cluster; what is
+stored of another trail does not say where to continue in this one; and a message has an id.
 """
 
 import asyncio
@@ -40,10 +44,11 @@ _OVERHEAD: Final = 4096
 """Bytes of a message beyond its payload, with some reserve."""
 
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+_ID: Final = "Nats-Msg-Id"
 
 
 class TrailPublisher:
-    """Stores the records of this runner.
+    """Stores the records of this runner, between `begin` and `end`.
 
     Args:
         connection: to NATS.
@@ -75,14 +80,25 @@ class TrailPublisher:
         self._tail: Tail | None = None
         self._position: Position | None = None  # of what is stored
         self._sequence = 0  # of the last stored message
+        self._unanswered: Part | None = None  # may be stored
         self._failures = 0  # since something was stored
         self._logged = ""
+        self._has_begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """Store records from now on, as this runner has its name."""
+        self._has_begun.set()
+
+    def end(self) -> None:
+        """Store nothing more until `begin`, as another runner may have the name of this one."""
+        self._has_begun.clear()
 
     async def run(self) -> None:
         """Store all records so far, and then each new one, forever."""
         while True:
+            await self._has_begun.wait()
             try:
-                while True:
+                while self._has_begun.is_set():
                     await self._send_all()
                     await asyncio.sleep(_INTERVAL)
             except NatsError as error:
@@ -93,6 +109,8 @@ class TrailPublisher:
 
     async def finish(self) -> None:
         """Store the records that are left, if that is possible within some seconds."""
+        if not self._has_begun.is_set():
+            return
         self._stop_reading()  # the last message may have been stored without an answer so far
         with contextlib.suppress(NatsError, TimeoutError, OSError):
             async with asyncio.timeout(_FINISH_TIME):
@@ -108,6 +126,8 @@ class TrailPublisher:
         if self._tail is None:
             self._tail = await self._begin()
         while (part := await self._threads.run(self._tail.read)) is not None:
+            if not self._has_begun.is_set():
+                return
             if isinstance(part, Gap):
                 self._log_gap(part)
             else:
@@ -115,9 +135,17 @@ class TrailPublisher:
         self._failures, self._logged = 0, ""
 
     async def _begin(self) -> Tail:
-        """Open the stream, and return what follows the last stored record."""
+        """Open the stream, and return what follows the last stored record.
+
+        Raises:
+            NatsError: see `_send_all`.
+        """
         await self._stream.open()
+        before = self._position
         await self._find_last()
+        if self._unanswered is not None and self._position == before:
+            await self._send(self._unanswered)  # the same again, so that it has the same id
+        self._unanswered = None
         return Tail(self._file, self._position)
 
     async def _find_last(self) -> None:
@@ -131,17 +159,29 @@ class TrailPublisher:
         else:
             last, headers = stored(answer["message"], self._subject)
             self._sequence = last.revision
-            self._position = position_in(headers) or self._position
+            found = position_in(headers)
+            if found is not None and await self._threads.run(self._is_own, found):
+                self._position = found
+
+    def _is_own(self, position: Position) -> bool:
+        """Whether a position is not that of another runner in its trail. It blocks."""
+        tail = Tail(self._file, None)
+        return tail.has(position) or (self._position is None and tail.may_have_had(position))
 
     async def _send(self, part: Part) -> None:
         payload = await self._threads.run(frame_of, part.lines)
         if len(payload) > self._connection.max_payload - _OVERHEAD:
             await self._send_apart(part)
             return
-        headers = {**headers_of(part.end), _EXPECTED: str(self._sequence)}
+        headers = {
+            **headers_of(part.end),
+            _EXPECTED: str(self._sequence),
+            _ID: f"{self._subject} {part.end.file} {part.end.offset}",
+        }
         title = f"write {self._stream.title}"
+        self._unanswered = part
         self._sequence = await store(self._connection, self._subject, payload, headers, title)
-        self._position = part.end
+        self._position, self._unanswered = part.end, None
 
     async def _send_apart(self, part: Part) -> None:
         """Store each line of a part alone, without those that are too long."""

@@ -87,6 +87,16 @@ def _nats_address(value: Any) -> NatsAddress:
     return NatsAddress.parse(value)
 
 
+def _trail_days(value: Any) -> float:
+    is_none = type(value) in (int, float) and value == 0
+    return 0.0 if is_none else float(_DAYS.read(value))
+
+
+_MOST_BYTES: Final = (1 << 63) - 1
+"""The largest number of bytes of a stream that JetStream accepts."""
+
+_DAYS: Final[ValueKind] = number("days", 0.01, 3650)
+_TRAIL_DAYS: Final = ValueKind(f"{_DAYS.allowed}, or 0", _trail_days)
 _HOST_NAME: Final = ValueKind(
     'a name of letters A-Z, digits and _.-, in quotes, such as "attic"', _runner_in_cluster
 )
@@ -275,8 +285,8 @@ class ClusterSettings:
     weight: float = setting(number("", 0.01, 100), 1.0)
     ttl: float = setting(number("seconds", 10, 15), 12.0)
     rules: str = setting(one_of("folder", "published"), "folder")
-    trail_days: float = setting(number("days", 0, 3650), 7.0)
-    trail_bytes: int = setting(whole_number("bytes", 1 << 20), 1 << 30)
+    trail_days: float = setting(_TRAIL_DAYS, 7.0)
+    trail_bytes: int = setting(whole_number("bytes", 1 << 20, _MOST_BYTES), 1 << 30)
     where: tuple[tuple[str, Where], ...] = ()
 
     def where_of(self, module: str) -> Where | None:

@@ -124,10 +124,13 @@ class Reloader:
         self.on_take_over: Callable[[ModuleInstance | None, ModuleInstance], object] = _do_nothing
         """Called with the running instance, if there is one, and the one that is about to replace
         it in the same step of the loop. It must not raise."""
-        self.on_leaving: Callable[[Collection[str]], Awaitable[object]] = _drop
-        """Called with the names of modules that other runners are to continue, in the step of the
-        loop in which their instances end: it can make their snapshots. Their connections are closed
-        when its result is done. It must not raise."""
+        self.on_leaving: Callable[[str], Awaitable[object]] = _drop
+        """Called with the name of a module that another runner is to continue, in the step of the
+        loop in which its instance ends: it can make its snapshot. Its connection is closed when the
+        result is done. It must not raise."""
+        self.on_left: Callable[[str], Awaitable[object]] = _drop
+        """Called with the name of such a module as soon as all of it has ended here, while others
+        may still be ending. It must not raise."""
 
     @property
     def instances(self) -> Mapping[str, ModuleInstance]:
@@ -401,29 +404,30 @@ class Reloader:
         return not plan.failed and all(group.succeeded for group in prepared)
 
     async def _leave(self, names: list[str]) -> None:
-        """Unload modules that other runners continue."""
+        """Unload modules that other runners continue, each without waiting for the others."""
         instances = [self._instances[name] for name in names]
         for each in instances:
             each.begin_end()
-        await self._until_at_rest(instances)
-        running = [each for each in instances if not each.has_ended]
-        if running:
-            saving = self.on_leaving([each.version.name for each in running])
-            for each in running:
-                each.begin_close(Reason.MOVED)
-            await saving
-        for name in names:
-            self._remove(name)
-        await asyncio.gather(*(self._end(each, Reason.MOVED) for each in instances))
-        for each in instances:
-            self._log_module(ModuleUnloaded, each.version)
+        await asyncio.gather(*map(self._leave_one, instances))
 
-    async def _until_at_rest(self, instances: list[ModuleInstance]) -> None:
-        """Wait, but not for long, until instances have begun to handle all of their input."""
+    async def _leave_one(self, instance: ModuleInstance) -> None:
+        name = instance.version.name
+        await self._until_at_rest(instance)
+        if not instance.has_ended:
+            saving = self.on_leaving(name)
+            instance.begin_close(Reason.MOVED)
+            await saving
+        self._remove(name)
+        await self._end(instance, Reason.MOVED)
+        self._log_module(ModuleUnloaded, instance.version)
+        await self.on_left(name)
+
+    async def _until_at_rest(self, instance: ModuleInstance) -> None:
+        """Wait, but not for long, until an instance has begun to handle all of its input."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _LONGEST_REST
         for _ in range(_MOST_TURNS):
-            if loop.time() > deadline or all(each.is_at_rest for each in instances):
+            if loop.time() > deadline or instance.is_at_rest:
                 return
             await asyncio.sleep(0)
 
@@ -593,7 +597,7 @@ class Reloader:
         emit(self._log, event(module=version.name, version=source.version, rules=rules))
 
 
-async def _drop(names: Collection[str]) -> None:
+async def _drop(name: str) -> None:
     pass
 
 

@@ -24,7 +24,6 @@ import asyncio
 import inspect
 import itertools
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -37,6 +36,7 @@ from eshet import codec
 from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
+from eshet.paths import word
 from eshet.scope import Scope
 from eshet.text import encodable, safe_repr, shorten
 from eshet_rules.audit.records import (
@@ -55,7 +55,7 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.supervision.report import RuleReport
 
-__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name", "word"]
+__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
 
 ROOT: Final = "/eshet_rules"
 ACTIONS: Final = ("reload", "enable", "disable", "restart", "commit")
@@ -71,9 +71,6 @@ _LONGEST_RETRY: Final = 60.0
 
 _TAKEN: Final = ("path_already_exists", "not_owner")
 """Error codes of a server for a path that another client owns."""
-
-_LONGEST_WORD: Final = 100
-"""Maximum length of a name in a path, in characters."""
 
 _MAX_BROKEN: Final = 20
 """Maximum number of broken modules in one message."""
@@ -411,11 +408,6 @@ def _text(action: str, value: Any) -> str:
     if not isinstance(value, str):
         raise WrongArguments(action, f"{safe_repr(value, 100)} is not a text")
     return value
-
-
-def word(name: str) -> str:
-    """Return a name in a form that is valid in a path; a very long one is cut."""
-    return re.sub(r"\W", "_", name[:_LONGEST_WORD], flags=re.ASCII)
 
 
 def _another(path: str, taken: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.interpreter import without_collections
+from eshet.paths import word
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import (
     ConfigurationInvalid,
@@ -47,7 +48,7 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.path_warnings import PathWarnings
 from eshet_rules.runner.probation import Probation
-from eshet_rules.runner.publisher import Publisher, runner_name, word
+from eshet_rules.runner.publisher import Publisher, runner_name
 from eshet_rules.runner.replays import Replays
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack

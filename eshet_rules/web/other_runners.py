@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from eshet.client import Client
 from eshet.exceptions import ErrorValue, EshetError
+from eshet.paths import word
 from eshet.text import safe_str
 from eshet_rules.exceptions import ClusterIncomplete
-from eshet_rules.runner.publisher import ROOT, word
+from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.rules import MOST, is_meant
 

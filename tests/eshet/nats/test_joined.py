@@ -275,6 +275,35 @@ async def test_what_is_no_value_reaches_no_client(pair, url, advance, caplog):
     assert "lamp" in caplog.text
 
 
+async def test_what_no_server_sends_is_dropped_and_logged_once(pair, advance, caplog):
+    one, other = pair
+    connection, prefix = one.connection, one.address.prefix
+    requests = [[0, code, None, 0, False, b"/lamp\0\x01"] for code in (-1, 0, 3, 255, 256, 1 << 40)]
+    unlike = [*requests, [1, "x", [[]]], [1, "x", {}], [2, "x", 0, 7], [3], 5, {}, [[]], None]
+    garbage = [b"\xc1", b"\x91", b"\xff" * 9, b"\x91" * 5000, *map(msgpack.packb, unlike)]
+    subjects = (
+        f"ask.{other.id}",
+        f"reply.{other.id}.0",
+        f"reply.{other.id}.1",
+        f"reply.{other.id}.x",
+        "event.bell",
+        "known",
+        "joined",
+    )
+    for _ in range(3):
+        for rest in subjects:
+            for payload in (b"", *garbage):
+                connection.publish(f"{prefix}.{rest}", payload)
+                connection.publish(f"{prefix}.{rest}", payload, reply=f"{prefix}.nobody")
+    async with Client(server=one) as client, Client(server=other) as owner:
+        await owner.action_register("/double", lambda number: 2 * number)
+        assert await client.action_call("/double", 4) == 8
+    dropped = sorted(record.args[0] for record in caplog.records if "dropped" in record.msg)
+    assert dropped == [f"{prefix}.{kind}" for kind in ("ask", "event", "joined", "known", "reply")]
+    assert "Traceback" not in caplog.text
+    assert not list(other._uplink._relay._served)
+
+
 async def test_a_short_outage_of_nats_is_not_seen_by_clients(tmp_path, advance):
     with nats_server(tmp_path) as nats:
         address = NatsAddress.parse(nats.url)

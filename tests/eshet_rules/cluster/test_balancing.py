@@ -59,6 +59,26 @@ def test_what_an_earlier_presence_of_a_runner_held_is_free(fed):
     assert set(plan(fed).take) == ATTIC
 
 
+def test_after_a_loss_of_all_leases_their_last_holders_come_first(fed):
+    fed.join("attic", MODULES)
+    fed.join("cellar", MODULES)
+    for module in CELLAR:
+        fed.lease(module, "cellar")
+    for module in ATTIC:
+        fed.lease(module, "attic")
+    fed.roster.reset_runners()
+    fed.roster.reset_leases()
+    fed.join("attic", MODULES)
+    assert set(plan(fed).take) == ATTIC
+    assert plan(fed).is_waiting
+    fed.now += 5
+    assert plan(fed).take == MODULES
+    fed.now -= 1
+    fed.join("cellar", MODULES)
+    assert set(plan(fed).take) == ATTIC
+    assert set(plan(fed, runner="cellar").take) == CELLAR
+
+
 def test_its_own_leases_that_it_does_not_know_of_are_taken_again(fed):
     fed.join("attic", MODULES)
     fed.join("cellar", MODULES)

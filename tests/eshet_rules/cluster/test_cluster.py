@@ -35,6 +35,21 @@ async def counter():
     await yarp.state_register("/{name}/recent", yarp.len(yarp.time_window(pressed, 60)))
 """
 
+SLOW = """
+import asyncio
+from eshet_rules import rule
+
+async def work():
+    try:
+        await asyncio.sleep(1e6)
+    finally:
+        await asyncio.sleep(60)
+
+@rule
+async def slow():
+    asyncio.create_task(work())
+"""
+
 
 @pytest.fixture(scope="module")
 def nats(tmp_path_factory):
@@ -221,10 +236,11 @@ async def test_without_nats_all_modules_are_dropped_and_run_again_when_it_is_bac
     assert await counts(house) == dict.fromkeys(MODULES, 1)
 
 
-async def test_when_nats_has_lost_everything_the_runners_agree_again(house):
+async def test_when_nats_has_lost_everything_the_runners_agree_again_and_keep_the_state(house):
     attic, cellar = house.start("attic"), house.start("cellar")
     await house.until_shared("attic", "cellar")
-    await house.pass_time(1)
+    await press(house)
+    await house.pass_time(2)
     house.nats.stop()
     house.nats.lose_files()
     house.nats.start()
@@ -237,7 +253,8 @@ async def test_when_nats_has_lost_everything_the_runners_agree_again(house):
     await press(house)
     await house.paced(attic.stop())
     await house.until_shared("cellar")
-    assert await counts(house) == dict.fromkeys(MODULES, 1)
+    assert await counts(house) == dict.fromkeys(MODULES, 2)
+    assert await house.get("/room0/recent") == 2
 
 
 async def test_a_runner_waits_at_its_start_until_nats_is_there(house):
@@ -283,6 +300,20 @@ async def test_drain_gives_all_modules_up_until_it_is_undone(house):
     }
     await house.until_shared("attic", "cellar")
     assert await counts(house) == dict.fromkeys(MODULES, 1)
+
+
+async def test_no_module_that_is_given_up_waits_for_a_rule_that_ends_slowly(house):
+    house.folder.write("slow.py", SLOW)
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    house.start("cellar", where=(("slow", Where("runner == 'attic'")),))
+    await house.until(lambda: len(attic.loaded()) < len(MODULES))
+    await house.pass_time(2)
+    drain = asyncio.create_task(house.client.action_call("/eshet_rules/attic/drain"))
+    await house.until(lambda: attic.leased() == {"slow"})
+    assert not drain.done()
+    await house.paced(drain)
+    assert attic.leased() == set()
 
 
 async def test_a_module_only_runs_where_its_condition_holds(house):
@@ -373,6 +404,7 @@ async def test_after_a_purge_the_runners_agree_again(house):
         lambda: len(records(attic, "cluster.joined")) == len(records(cellar, "cluster.joined")) == 2
     )
     await house.until_shared("attic", "cellar")
+    await house.paced(house.client.wait_for_connection())
     await press(house)
 
 

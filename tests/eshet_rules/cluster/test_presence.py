@@ -27,7 +27,8 @@ class Probe:
 class Runner:
     """The presence of a runner, and what it notices."""
 
-    def __init__(self, bucket, log, server):
+    def __init__(self, bucket, log, server, name):
+        self.name = name
         self.server = server
         self.ends = []
         self.probe = Probe()
@@ -35,9 +36,7 @@ class Runner:
         self.is_ready = asyncio.Event()
         self.is_known = asyncio.Event()
         self.watch = bucket.watch(self._on_entry, self.is_ready.set, self.roster.reset_runners)
-        entry = PresenceEntry(
-            runner="attic", host="machine", server="", number=0, ttl=TTL, weight=1.0
-        )
+        entry = PresenceEntry(runner=name, host="machine", server="", number=0, ttl=TTL, weight=1.0)
         self.presence = Presence(
             bucket, self.roster, entry, self.probe, lambda: self.server, log.logger
         )
@@ -57,15 +56,15 @@ class Runner:
 
     @property
     def known(self):
-        return self.roster.runners.get("attic")
+        return self.roster.runners.get(self.name)
 
 
 @pytest.fixture
 async def make(bucket, log):
     runners = []
 
-    def make(server="s1"):
-        runners.append(Runner(bucket, log, server))
+    def make(server="s1", name="attic"):
+        runners.append(Runner(bucket, log, server, name))
         return runners[-1]
 
     yield make
@@ -261,3 +260,34 @@ async def test_a_runner_waits_for_its_name_until_another_one_is_gone(make, advan
     await at_real_pace(task, advance)
     assert second.presence.number > first.presence.number
     assert log.events() == ["cluster.name_taken"]
+
+
+async def test_a_runner_waits_while_one_is_there_whose_name_is_the_same_in_paths(
+    make, advance, log
+):
+    first, second = make("s1", "attic.1"), make("s2", "attic-1")
+    await first.begin()
+    await second.is_ready.wait()
+    await until(lambda: "attic.1" in second.roster.runners, advance)
+    task = asyncio.create_task(second.begin())
+    await until(lambda: "cluster.name_taken" in log.events(), advance, step=0.001)
+    assert log.find("cluster.name_taken")["runner"] == "attic.1"
+    assert not task.done()
+    await first.presence.leave()
+    await at_real_pace(task, advance)
+    assert second.presence.number > first.presence.number
+
+
+async def test_of_two_whose_names_are_the_same_in_paths_the_first_one_stays(
+    make, advance, pass_time
+):
+    first, second = make("s1", "attic.1"), make("s2", "attic-1")
+    await first.begin()
+    await second.is_ready.wait()
+    await until(lambda: "attic.1" in second.roster.runners, advance)
+    second.roster.reset_runners()  # as if it did not know of the first one yet
+    await at_real_pace(second.begin(), advance)
+    await pass_time(5)
+    assert first.presence.is_valid(first.presence.number)
+    assert first.ends == []
+    assert second.ends == ["attic.1 has the same name in paths"]

@@ -9,9 +9,12 @@ import pytest
 
 from eshet.nats.address import NatsAddress
 from eshet.nats.connection import NatsConnection
+from eshet.nats.exceptions import NoAnswer
+from eshet.nats.jetstream import store
 from eshet.nats.stream import Stream
 from eshet_rules.audit.query import Filter
 from eshet_rules.audit.trail import Trail
+from eshet_rules.cluster import trail_publisher
 from eshet_rules.cluster.entries import trail_subject
 from eshet_rules.cluster.shared_trail import trail_stream
 from eshet_rules.cluster.trail_publisher import TrailPublisher
@@ -53,17 +56,19 @@ class House:
         trail.open()
         return trail
 
-    async def publisher(self, runner, connection=None, cluster="house"):
+    async def publisher(self, runner, connection=None, cluster="house", trail=None):
         connection = connection or await self.connect()
-        return TrailPublisher(
+        publisher = TrailPublisher(
             connection,
             trail_stream(connection, self.tree, days=7, size=1 << 24),
             trail_subject(self.tree, cluster, runner),
             cluster,
-            self.folder / runner / "trail.jsonl",
+            self.folder / (trail or runner) / "trail.jsonl",
             self.threads,
             self.log.logger,
         )
+        publisher.begin()
+        return publisher
 
     async def publish(self, *runners):
         """Publish what is in the files of runners, as after their restart."""
@@ -286,6 +291,72 @@ async def has_stream(house):
     except NoSharedTrail:
         return False
     return True
+
+
+async def test_a_runner_that_has_lost_its_name_sends_each_record_once_after_it_has_it_again(house):
+    attic, other = house.trail("attic"), house.trail("other")
+    first = await house.publisher("attic")
+    second = await house.publisher("attic", trail="other")
+    sending = [asyncio.create_task(each.run()) for each in (first, second)]
+    numbers = itertools.count()
+    for begins, ends, trail in ((first, second, attic), (second, first, other)) * 3:
+        begins.begin()
+        ends.end()
+        for number in itertools.islice(numbers, 5):
+            note(trail, number, number)
+            await house.paced(asyncio.sleep(0.3))
+        note(attic if trail is other else other, 1000, 1000 + number)
+        await house.paced(asyncio.sleep(1))
+    first.begin()  # the second one has the name as well, by its clock
+    for number in itertools.islice(numbers, 5):
+        note(attic, number, number)
+        note(other, number, 100 + number)
+        await house.paced(asyncio.sleep(0.5))
+    await house.paced(asyncio.sleep(3))
+    for each in sending:
+        each.cancel()
+    await asyncio.wait(sending)
+    expected = [*range(35), *range(130, 135), *(1004 + 5 * each for each in range(6))]
+    assert sorted(number for _, number in await house.shared()) == expected
+    house.log.check()
+    assert house.log.records == []
+
+
+async def test_what_was_stored_without_an_answer_is_stored_once_though_another_had_the_name(
+    house, monkeypatch
+):
+    attic = house.trail("attic")
+    publisher = await house.publisher("attic")
+    running = asyncio.create_task(publisher.run())
+    note(attic, 0, 0)
+    while not await has_stream(house) or await house.shared() != [("attic", 0)]:
+        await house.paced(asyncio.sleep(0.2))
+
+    async def store_without_an_answer(*args):
+        await store(*args)
+        monkeypatch.undo()
+        note(house.trail("other"), 2, 2)
+        await (await house.publisher("attic", trail="other")).finish()
+        note(attic, 3, 3)
+        raise NoAnswer("write", "no answer")
+
+    monkeypatch.setattr(trail_publisher, "store", store_without_an_answer)
+    note(attic, 1, 1)
+    while 3 not in (numbers := [number for _, number in await house.shared()]):
+        await house.paced(asyncio.sleep(0.2))
+    assert numbers == [0, 1, 2, 3]
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_restarted_runner_sends_its_open_file_after_another_had_its_name(house):
+    note(house.trail("attic"), 0, 0)
+    note(house.trail("other"), 1, 1)
+    await house.publish("attic")
+    await (await house.publisher("attic", trail="other")).finish()
+    house.log.records.clear()  # the second runner misses what is before its trail
+    await house.publish("attic")
+    assert house.log.records == []
 
 
 async def test_what_was_deleted_before_it_was_sent_is_a_gap(house):

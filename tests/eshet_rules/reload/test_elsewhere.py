@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from textwrap import dedent
 
 import pytest
 
@@ -34,12 +35,16 @@ class Moving:
         self.saved = asyncio.Event()
         self.saved.set()
         house.reloader.on_leaving = self.on_leaving
+        self.left = []
+        house.reloader.on_left = self.on_left
 
-    def on_leaving(self, names):
-        for name in names:
-            snapshot = self.house.reloader.snapshot(name, wall_epoch())
-            self.stored[name] = encode_module(snapshot)[0]
+    def on_leaving(self, name):
+        snapshot = self.house.reloader.snapshot(name, wall_epoch())
+        self.stored[name] = encode_module(snapshot)[0]
         return self.saved.wait()
+
+    async def on_left(self, name):
+        self.left.append(name)
 
     async def update(self, *elsewhere):
         """Let the runner see that these modules run elsewhere, and all others here."""
@@ -97,6 +102,29 @@ async def test_it_does_not_act_any_more_while_its_state_is_stored(house, moving)
     await house.advance(0)
     assert update.done()
     assert await house.get("/hall/count") is Unknown
+
+
+async def test_no_module_that_leaves_waits_for_one_that_ends_slowly(house, moving):
+    slow = (
+        COUNTER
+        + """
+    @rule
+    async def slow():
+        try:
+            await asyncio.sleep(1e6)
+        finally:
+            await asyncio.sleep(60)
+    """
+    )
+    house.write("hall.py", "import asyncio\n" + dedent(slow).format(name="hall"))
+    await moving.update()
+    await house.advance(60)  # until it counts as set up
+    update = await moving.update("hall", "bath")
+    assert moving.left == ["bath"]
+    assert not update.done()
+    await house.advance(10)
+    assert moving.left == ["bath", "hall"]
+    assert update.done()
 
 
 async def test_a_module_elsewhere_can_still_be_imported(house, moving):
