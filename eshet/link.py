@@ -6,6 +6,7 @@ called back during one of its own calls.
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 __all__ = ["LinkTransport", "link"]
@@ -14,8 +15,14 @@ __all__ = ["LinkTransport", "link"]
 class LinkTransport(asyncio.Transport):
     """One end of a link."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: asyncio.Protocol,
+        context: Context | None = None,
+    ) -> None:
         super().__init__()
+        self._context = context
         self._loop = loop
         self._protocol: asyncio.BaseProtocol = protocol
         self._peer: LinkTransport | None = None
@@ -32,15 +39,15 @@ class LinkTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the bytes to the other end; does nothing once this end is closing."""
         if data and not self._closing and self._peer is not None:
-            self._loop.call_soon(self._peer._receive, bytes(data))
+            self._loop.call_soon(self._peer._receive, bytes(data), context=self._peer._context)
 
     def close(self) -> None:
         """Close both ends, after written data was received."""
         if not self._closing:
             self._closing = True
-            self._loop.call_soon(self._lose)
+            self._loop.call_soon(self._lose, context=self._context)
             if self._peer is not None:
-                self._loop.call_soon(self._peer.close)
+                self._loop.call_soon(self._peer.close, context=self._peer._context)
 
     def abort(self) -> None:
         """Close both ends."""
@@ -116,11 +123,19 @@ class LinkTransport(asyncio.Transport):
 
 
 def link(
-    first: Callable[[], asyncio.Protocol], second: Callable[[], asyncio.Protocol]
+    first: Callable[[], asyncio.Protocol],
+    second: Callable[[], asyncio.Protocol],
+    context: Context | None = None,
 ) -> tuple[LinkTransport, LinkTransport]:
-    """Connect two protocols, made by the two factories, within the running loop."""
+    """Connect two protocols, made by the two factories, within the running loop.
+
+    Args:
+        first: makes the protocol of the first end.
+        second: makes that of the second end.
+        context: of the second end: what it begins does not belong to who writes; None if it does.
+    """
     loop = asyncio.get_running_loop()
-    ends = LinkTransport(loop, first()), LinkTransport(loop, second())
+    ends = LinkTransport(loop, first()), LinkTransport(loop, second(), context)
     ends[0].join(ends[1])
     ends[1].join(ends[0])
     for end in ends:

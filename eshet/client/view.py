@@ -43,6 +43,12 @@ _RESUMING_TIME: Final = 1.0
 _RESUMED: Final = (ActionCall.code, EventEmit.code, Set.code)
 _NOT_THERE_YET: Final = NotImplementedError("not_implemented")
 
+_HELD_WITHIN: Final = 1.0
+"""Seconds for which a request to a callback may wait until that is released."""
+
+_MAX_UNANSWERED: Final = 100
+"""Number of requests to a callback that may wait until it is released."""
+
 
 # Code, path and value.
 _Sent = tuple[int, bytes, bytes]
@@ -265,18 +271,19 @@ def _rule_of(scope: Scope | None, rules: Mapping[Scope, str]) -> str:
 class _HeldCallback(Callback):
     """A callback that is not called until it is released.
 
-    An observer is then called with the last value that it missed.
+    An observer is then called with the last value that it missed; requests wait for a moment.
 
     Args:
         *args: see `Callback`.
     """
 
-    __slots__ = ("_held", "_missed")
+    __slots__ = ("_held", "_missed", "_unanswered")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._held = True
         self._missed: tuple[object, ...] | None = None
+        self._unanswered: list[tuple[list[Any], Answer]] = []
 
     def release(self) -> None:
         """Start calling the function."""
@@ -284,6 +291,9 @@ class _HeldCallback(Callback):
         self._reset_seen()
         if self._missed is not None:
             self(*self._missed)
+        unanswered, self._unanswered = self._unanswered, []
+        for args, answer in unanswered:
+            self.answer(args, answer)
 
     def __call__(self, *args: object) -> None:
         """See `Callback`."""
@@ -294,10 +304,20 @@ class _HeldCallback(Callback):
 
     def answer(self, args: list[Any], answer: Answer) -> None:
         """See `Callback`."""
-        if self._held:
+        if not self._held:
+            super().answer(args, answer)
+        elif len(self._unanswered) >= _MAX_UNANSWERED:
             answer.fail(_NOT_THERE_YET)
         else:
-            super().answer(args, answer)
+            if not self._unanswered:
+                # It may be asked by what has to end before the release.
+                asyncio.get_running_loop().call_later(_HELD_WITHIN, self._fail_unanswered)
+            self._unanswered.append((args, answer))
+
+    def _fail_unanswered(self) -> None:
+        unanswered, self._unanswered = self._unanswered, []
+        for _, answer in unanswered:
+            answer.fail(_NOT_THERE_YET)
 
 
 class _Registrar(Registrar):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 from eshet.nats.address import NatsAddress
@@ -61,7 +62,8 @@ class NatsConnector:
         if self._server is not None:
             return self._server
         if self._joining is None:  # else another client is connecting
-            self._joining = asyncio.create_task(self._join())
+            # It goes on for others if the client that has begun it ends.
+            self._joining = asyncio.create_task(self._join(), context=Context())
             self._joining.add_done_callback(_retrieve)
         return await asyncio.shield(self._joining)
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Any, Final, Self
 
 from eshet.link import LinkTransport
@@ -34,6 +35,14 @@ _CUT_OFF: Final = "the server is cut off from the others"
 
 _OVERHEAD: Final = 4096
 """Bytes of a message between servers beyond that of the client, with some reserve."""
+
+_TURNS: Final = 10
+"""Turns of the loop until a client in this process has received what was sent to it."""
+
+_LONGEST_ANSWER: Final = 0.5
+"""Seconds to wait for the answers of a client that was set aside."""
+
+_LOOK_EVERY: Final = 0.005
 
 _PAUSE: Final = 0.25
 """Seconds between two attempts to join again."""
@@ -75,6 +84,8 @@ class JoinedServer(Server):
         """Called when there are other members than before."""
         self._details = dict(details or {})
         self._ttl = ttl
+        # What a message begins, such as a request to NATS, must not end with the rule that sent it.
+        self._link_context = Context()
         self._uplink: NatsUplink | None = None
         self._former_id = ""  # before this server was cut off, until it has joined again
         self._staying: asyncio.Task[None] | None = None
@@ -172,13 +183,24 @@ class JoinedServer(Server):
         for transport in list(self._leased):
             transport.release()
 
-    def set_aside(self, role: str) -> None:
-        """Send no more events to the clients in a role, as another holder of its lease follows.
+    async def set_aside(self, role: str) -> None:
+        """Send no more events and requests to the clients in a role, as another holder follows.
 
-        For a few seconds, the events wait for the next holder, until it listens to them and
-        `end_holding` is called.
+        For a few seconds, these wait for the next holder: the events until it listens to them and
+        `end_holding` is called, the requests until it owns the nodes.
+
+        Returns:
+            When the clients have received what was sent to them before, and have answered it; but
+            after half a second at the latest.
         """
-        self._shared_router.set_aside(role)
+        router = self._shared_router
+        router.set_aside(role)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        end = self._loop.time() + _LONGEST_ANSWER
+        # Polled, as nothing notifies of the last answer.
+        while router.awaits_answers(role) and self._loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY)
 
     def end_holding(self, role: str) -> None:
         """Send the clients in a role the events that wait for them, as they can handle them now."""

@@ -110,9 +110,9 @@ class Members:
         return {each: seen.member for each, seen in self._seen.items()}
 
     @property
-    def others(self) -> int:
-        """The number of the other members."""
-        return len(self._seen) - (self.id in self._seen)
+    def others(self) -> dict[str, Member]:
+        """The other members by their ids."""
+        return {each: seen.member for each, seen in self._seen.items() if each != self.id}
 
     def is_alive(self, server: str) -> bool:
         """Whether a server is a member, as far as is known here."""

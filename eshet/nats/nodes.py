@@ -175,7 +175,8 @@ class Nodes:
         if (awaited := self._awaited.pop(path, None)) is not None:
             awaited.set_result(None)
         if record is None or record.server == self._members.id:
-            self._vanish(path)
+            if own is None or not own.waiting:  # else a claim has succeeded, and its answer follows
+                self._vanish(path)
         else:
             self._records[path] = record
             self._of_server[record.server][path] = None

@@ -7,7 +7,7 @@ server of the owner is asked, from time to time, which requests it still has.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -63,6 +63,9 @@ _TOO_LONG: Final = codec.pack("reply_too_long")
 _ANSWERS: Final = (bytes((Reply.code,)), bytes((ReplyError.code,)))
 _HEAD: Final = 3
 _ANY_LENGTH: Final = 1 << 32  # NATS has its own limit
+_KNOWN: Final = "1"
+_NOT_KNOWN: Final = "0"
+
 _REQUEST: Final = 0
 _WHICH: Final = 1
 _MISSED: Final = 2
@@ -103,7 +106,7 @@ class Relay:
         router: of this server.
         fence: the newest tokens.
         flush: called when there is output for clients.
-        others: returns the number of the other members.
+        others: returns the ids of the other members.
         log: receives what goes wrong.
     """
 
@@ -124,7 +127,7 @@ class Relay:
         router: SharedRouter,
         fence: Fence,
         flush: Callable[[], object],
-        others: Callable[[], int],
+        others: Callable[[], Collection[str]],
         log: logging.Logger,
     ) -> None:
         self.peer: Final = Peer(NIL, [], self, max_payload=_ANY_LENGTH)
@@ -147,6 +150,11 @@ class Relay:
         self._subscriptions: list[Subscription] = []
         self._unsent: list[tuple[str, bytes, int]] = []  # subject, payload, number of the request
         self._dropped: set[str] = set()  # kinds of messages of which one was dropped
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests of others wait for an answer."""
+        return bool(self._served)
 
     def open(self) -> None:
         """Receive the requests and events of others, until `close`."""
@@ -278,7 +286,8 @@ class Relay:
                 self._answer(sent.asked, message.payload)
             self._flush()
         elif (emitted := self._emitted.get(number)) is not None:
-            emitted.count(is_known=bool(message.payload))
+            answer = message.payload.decode(errors="replace")
+            emitted.count(answer[1:], is_known=answer[:1] == _KNOWN)
         elif number in self._missed:
             self._on_missed(number, message.payload)
 
@@ -411,7 +420,8 @@ class Relay:
 
     def _on_known(self, message: NatsMessage) -> None:
         is_known = self._router.knows_event(message.payload)
-        self._connection.publish(_reply_of(message), b"1" if is_known else b"")
+        answer = f"{_KNOWN if is_known else _NOT_KNOWN}{self._server}"
+        self._connection.publish(_reply_of(message), answer.encode())
 
     def _event_subject(self, path: bytes) -> str:
         return f"{self._prefix}.event{path.decode().replace('/', '.')}"
@@ -502,18 +512,28 @@ class Relay:
 
 
 class _Emitted:
-    """An event that waits until another server knows it, or none does."""
+    """An event that waits until another server knows it, or none does.
+
+    Args:
+        others: the ids of the servers to wait for. One that is about to join may answer as well,
+            without knowing enough.
+        answer: called with whether one knows the event.
+        loop: the event loop.
+    """
 
     def __init__(
-        self, others: int, answer: Callable[[bool], None], loop: asyncio.AbstractEventLoop
+        self,
+        others: Collection[str],
+        answer: Callable[[bool], None],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._missing = others
+        self._missing = set(others)
         self._answer = answer
         self._timer = loop.call_later(_ELSEWHERE, self.give_up)
 
-    def count(self, *, is_known: bool) -> None:
+    def count(self, server: str, *, is_known: bool) -> None:
         """Count the answer of a server."""
-        self._missing -= 1
+        self._missing.discard(server)
         if is_known or not self._missing:
             self._timer.cancel()
             self._answer(is_known)

@@ -33,6 +33,9 @@ _SWEEP_EVERY: Final = 30.0
 _PAUSE: Final = 0.02
 """Seconds between two looks at the nodes of clients that have left."""
 
+_LAST_REQUESTS: Final = 0.25
+"""Seconds in which requests may come of those who do not know the next owners of nodes yet."""
+
 _OPEN_EVERY: Final = 20.0
 """Seconds between two attempts to give the buckets all replicas."""
 
@@ -85,7 +88,7 @@ class NatsUplink:
             router,
             self.fence,
             flush,
-            lambda: self.members.others,
+            lambda: self.members.others.keys(),
             log,
         )
         self.members: Final = Members(
@@ -159,8 +162,13 @@ class NatsUplink:
         end = self._loop.time() + KEPT
         nodes_of = self._router.tree.nodes_of
         # Polled, as nothing notifies of a node that another server has taken.
+        taken_at: float | None = None if self._departed else -_LAST_REQUESTS
         while self._loop.time() < end and self.members.others:
-            if not any(each.events or nodes_of(each) for each in self._departed):
+            if any(each.events or nodes_of(each) for each in self._departed):
+                taken_at = None
+            elif taken_at is None:
+                taken_at = self._loop.time()
+            elif self._loop.time() - taken_at >= _LAST_REQUESTS and not self._relay.is_serving:
                 break
             await asyncio.sleep(_PAUSE)
         self._nodes.leave()

@@ -71,6 +71,7 @@ class Watch:
         self._is_ready = False
         self._heard_at = 0.0
         self._failing_since = 0.0
+        self._behind_since: float | None = None  # since when JetStream knows fewer entries
         self._logged = ""
         self._subscription: Subscription | None = None
         self._is_broken = asyncio.Event()
@@ -131,7 +132,12 @@ class Watch:
         """Start a consumer after the last received entry, or at the beginning of a new stream."""
         info = await self._reopen()
         created, last = info["created"], info["state"]["last_seq"]
-        if created == self._created and last < self._revision and self._may_wait:
+        is_behind = created == self._created and last < self._revision
+        if not is_behind:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = self._loop.time()
+        if self._behind_since is not None and self._loop.time() - self._behind_since < PATIENCE:
             raise NoAnswer(f"watch {self._stream}", "its new leader does not know all entries yet")
         if created != self._created or last < self._revision or self._was_purged(info):
             self._restart(created)

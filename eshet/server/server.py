@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -55,6 +56,7 @@ class Server:
     """See `eshet.connection.Connector`."""
 
     def __init__(self, *, limits: Limits | None = None, logger: logging.Logger = _log) -> None:
+        self._link_context: Context | None = None  # of the sessions in this process
         self.limits: Final[Limits] = limits or Limits()
         self._loop = asyncio.get_running_loop()
         self._log = logger
@@ -157,7 +159,7 @@ class Server:
         """
         if asyncio.get_running_loop() is not self._loop:
             raise WrongLoop("server", "pass its address to the client instead, as HOST:PORT")
-        return link(protocol_factory, lambda: self._new_link(lease))[0]
+        return link(protocol_factory, lambda: self._new_link(lease), self._link_context)[0]
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 

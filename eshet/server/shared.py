@@ -186,6 +186,11 @@ class SharedRouter(Router):
             if peer.lease is not None and peer.lease.role == role:
                 self.succession.set_aside(peer)
 
+    def awaits_answers(self, role: str) -> bool:
+        """Whether clients in a role have not answered all requests."""
+        peers = self.peers.values()
+        return any(peer.asked for peer in peers if peer.lease and peer.lease.role == role)
+
     def end_holding(self, role: str) -> None:
         """Send the clients in a role the events that wait for them, as they can handle them now."""
         self._to_flush |= dict.fromkeys(self.succession.end_holding(role))
@@ -355,9 +360,20 @@ class SharedRouter(Router):
         self._notified[node] = None
 
     def _ask(self, peer: Peer, request_id: int, node: TreeNode, code: int, rest: bytes) -> None:
-        if isinstance(node.owner, Peer) and len(rest) + _HEAD > node.owner.max_payload:
+        owner = node.owner
+        if isinstance(owner, Peer) and len(rest) + _HEAD > owner.max_payload:
             raise TreeError("value_too_long")
-        super()._ask(peer, request_id, node, code, rest)
+        waiting: Departed | Claim | None = self.succession.departed(owner)
+        if peer is self.relay and isinstance(owner, RemoteOwner):
+            waiting = waiting or self._claim_at(node.path)  # others know of its success already
+        if waiting is None:
+            super()._ask(peer, request_id, node, code, rest)
+        else:
+            waiting.ask((peer, request_id), code, rest)
+
+    def _claim_at(self, path: bytes) -> Claim | None:
+        """Return the claim of a path that waits for the decision."""
+        return next((each[path] for each in self._claims.values() if path in each), None)
 
     def _pass_back(self, code: int) -> Handler:
         pass_back = super()._pass_back(code)

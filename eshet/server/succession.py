@@ -53,7 +53,7 @@ class Succession:
     # --- who leaves ---------------------------------------------------------------------------
 
     def set_aside(self, peer: Peer) -> None:
-        """Send no more events to a client with a lease: they wait for the next holder."""
+        """Send no more events and requests to a client with a lease: they wait for the next one."""
         if peer.lease is None or peer in self._aside:
             return
         departed = self._aside[peer] = Departed(peer.client_id, peer.lease)
@@ -62,6 +62,10 @@ class Succession:
                 node.listeners[peer] = _ignore
                 departed.miss(node.path)
                 self._missing[node.path].append(departed)
+
+    def departed(self, owner: object) -> Departed | None:
+        """Return what receives the requests to a client that was set aside; None for another."""
+        return self._aside.get(owner) if isinstance(owner, Peer) else None
 
     def leave(self, peer: Peer) -> Departed | None:
         """Return what a client leaves behind that was set aside; None for another one."""

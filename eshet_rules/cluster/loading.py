@@ -201,14 +201,21 @@ class ModuleLoader:
             self._is_due.set()
         for module in self._to_inherit.keys() & self._to_load:
             self.reloader.inherit(module, self._to_inherit.pop(module))
-        for module in self._leases.unreleased:
-            self._server.set_aside(self._leases.held[module].role)
+        await self._set_leaving_aside()
         await self.reloader.update(self._admitted())
         for module in self._to_load & self._leases.held.keys():
             self._server.end_holding(self._leases.held[module].role)
         never_ran = self._leases.unreleased - self.reloader.instances.keys()
         await asyncio.gather(*map(self._release, never_ran))
         self._on_reloaded()
+
+    async def _set_leaving_aside(self) -> None:
+        """Let what others send to the modules that are given up wait for the next holders."""
+        aside: set[str] = set()
+        while leaving := set(self._leases.unreleased) - aside:  # more may follow meanwhile
+            roles = [self._leases.held[module].role for module in leaving]
+            await asyncio.gather(*map(self._server.set_aside, roles))
+            aside |= leaving
 
     async def _last_snapshot(self, lease: HeldLease) -> ModuleSnapshot | None:
         with contextlib.suppress(TimeoutError):

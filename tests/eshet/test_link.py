@@ -1,6 +1,7 @@
 """A link carries bytes between two ends in one process."""
 
 import asyncio
+from contextvars import Context, ContextVar
 
 from eshet.link import LinkTransport, link
 from tests.conftest import Advance
@@ -90,3 +91,33 @@ async def test_an_end_that_is_released_still_waits_while_reading_is_paused(
     one.transport.write(b"c")
     await advance(0)
     assert other.log == ["made", b"ab", b"c"]
+
+
+async def test_an_end_with_a_context_receives_in_it_and_the_other_in_that_of_the_writer(
+    advance: Advance,
+) -> None:
+    rule: ContextVar[str] = ContextVar("rule", default="none")
+    seen: list[tuple[str, str]] = []
+
+    class Noting(End):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def data_received(self, data: bytes) -> None:
+            seen.append((self.name, rule.get()))
+            if self.name == "server":
+                self.transport.write(b"answer")
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            seen.append((self.name, rule.get()))
+
+    client, server = Noting("client"), Noting("server")
+    link(lambda: client, lambda: server, Context())
+    rule.set("hall.light")
+    client.transport.write(b"request")
+    await advance(0)
+    assert seen == [("server", "none"), ("client", "none")]
+    client.transport.close()
+    await advance(0)
+    assert ("server", "none") in seen[2:]

@@ -100,9 +100,14 @@ async def test_an_action_is_answered_by_who_is_live(house):
     await house.new.action_register("/who", lambda: "new")
     await house.new.action_register("/only_new", lambda: "new")
     assert await house.viewer.action_call("/who") == "old"
+    too_early = asyncio.ensure_future(house.viewer.action_call("/only_new"))
+    await house.advance(1)
     with pytest.raises(ErrorValue, match="not_implemented"):
-        await house.viewer.action_call("/only_new")
+        await too_early
+    waiting = asyncio.ensure_future(house.viewer.action_call("/only_new"))
+    await house.advance(0.5)
     await house.take_over()
+    assert await waiting == "new"
     assert await house.viewer.action_call("/who") == "new"
     assert await house.viewer.action_call("/only_new") == "new"
 

@@ -17,6 +17,8 @@ from eshet import Client, Disconnected, ErrorValue, PathTaken, Unknown
 from eshet.nats.address import NatsAddress
 from eshet.nats.bucket import Bucket
 from eshet.nats.joined import JoinedServer
+from eshet.scope import Reason
+from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from tests.conftest import Advance
 from tests.support.nats import NatsCluster, NatsServer, at_real_pace, nats_cluster, nats_server
 from tests.support.waiting import until
@@ -302,6 +304,52 @@ async def test_what_no_server_sends_is_dropped_and_logged_once(pair, advance, ca
     assert dropped == [f"{prefix}.{kind}" for kind in ("ask", "event", "joined", "known", "reply")]
     assert "Traceback" not in caplog.text
     assert not list(other._uplink._relay._served)
+
+
+async def test_what_a_client_asks_for_goes_on_for_others_when_it_ends(pair, advance):
+    one, other = pair
+    own_tasks_by_scope(asyncio.get_running_loop())
+    scope = TaskScope("hall.light")
+    async with Client(server=one) as others, Client(server=other) as owner:
+        await owner.state_register("/lamp")
+        await owner.state_changed("/lamp", True)
+        with scope.active():
+            client = Client(server=one)
+        await client.wait_for_connection()
+        for _ in range(20):
+            with scope.active():
+                asking = asyncio.create_task(client.get("/lamp"))
+            await asyncio.sleep(0)
+            asking.cancel()
+        scope.dispose(Reason.UNLOADED)
+        assert await at_real_pace(others.get("/lamp"), advance) is True
+        await client.close()
+
+
+async def test_an_event_that_others_listen_to_is_known_while_servers_join(pair, url, advance):
+    one, other = pair
+    heard: list[object] = []
+    async with Client(server=one) as listener, Client(server=other) as emitter:
+        await listener.event_listen_cb("/bell", heard.append)
+        is_joining = True
+
+        async def emit() -> int:
+            number = 0
+            while is_joining:
+                await emitter.event_emit("/bell", number)
+                number += 1
+                await asyncio.sleep(0)
+            return number
+
+        emitting = asyncio.ensure_future(emit())
+        for _ in range(12):
+            async with JoinedServer(NatsAddress.parse(url)):
+                pass
+        is_joining = False
+        number = await at_real_pace(emitting, advance)
+        await until(lambda: len(heard) == number, advance)
+        assert heard == list(range(number))
+        assert number > 50
 
 
 async def test_a_short_outage_of_nats_is_not_seen_by_clients(tmp_path, advance):

@@ -73,7 +73,7 @@ async def test_events_wait_for_the_next_holder(three: Three, advance: Advance, s
             await before.listen()
             await press(0)
             await until(lambda: len(before.received) == 30, advance)
-            old.set_aside("hall")
+            await old.set_aside("hall")
             await press(30)
         assert sorted(before.received) == list(range(30))
         await press(60)
@@ -96,7 +96,7 @@ async def test_an_event_that_only_the_one_that_is_gone_knew_is_still_known(
     async with Client(server=third) as far, Client(server=old) as near:
         async with before.client:
             await before.listen()
-            old.set_aside("hall")
+            await old.set_aside("hall")
         await far.event_emit("/button", 1)
         await near.event_emit("/button", 2)
         async with after.client:
@@ -116,7 +116,7 @@ async def test_nothing_is_received_twice_or_by_others(three: Three, advance: Adv
         await near.event_listen_cb("/button", at_new.append)
         async with before.client:
             await before.listen()
-            old.set_aside("hall")
+            await old.set_aside("hall")
         await far.event_emit("/button", 1)
         await until(lambda: at_new == [1], advance)
         async with other.client, after.client:
@@ -154,7 +154,7 @@ async def test_what_nobody_takes_is_forgotten(three: Three, advance: Advance) ->
     async with Client(server=third) as far:
         async with before.client:
             await before.listen()
-            old.set_aside("hall")
+            await old.set_aside("hall")
         await far.event_emit("/button", 1)
         await at_real_pace(asyncio.sleep(3.5), advance)
         with pytest.raises(ErrorValue, match="path_not_found"):

@@ -51,6 +51,15 @@ async def slow():
 """
 
 
+ADDER = """
+from eshet_rules import rule
+
+@rule
+async def adder(client):
+    await client.action_register("/{name}/add", lambda x, y: x + y)
+"""
+
+
 @pytest.fixture(scope="module")
 def nats(tmp_path_factory):
     with nats_server(tmp_path_factory.mktemp("nats")) as server:
@@ -176,6 +185,35 @@ async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
     assert len(records(cellar, "module.taken")) == len(MODULES)
     assert min(pressed.values()) > 100
     assert await counts(house) == pressed
+
+
+async def test_no_call_fails_while_modules_move(house):
+    for name in MODULES:
+        house.folder.write(f"{name}.py", ADDER.format(name=name))
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    calls = 0
+
+    async def call_all():
+        nonlocal calls
+        while True:
+            for name in MODULES:
+                assert await house.client.action_call(f"/{name}/add", calls, 1) == calls + 1
+                calls += 1
+            await asyncio.sleep(0.002)
+
+    await house.call("/room0/add", 1, 1)
+    calling = asyncio.create_task(call_all())
+    cellar = house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await house.pass_time(0.5)
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await house.pass_time(0.5)
+    assert not calling.done(), calling.result()
+    calling.cancel()
+    assert len(records(cellar, "module.taken")) == len(MODULES)
+    assert calls > 1000
 
 
 async def test_when_a_runner_stops_another_continues_its_modules_with_the_state(house):
