@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -149,7 +150,8 @@ def nats(
     """
     name = name or url.prefix.replace("-", "_")
     _check_name(name)
-    host = socket.gethostname()
+    # Two bridges of one name must not replace each other: the second one is refused.
+    place = f"{socket.gethostname()} {os.getpid()}"
 
     async def work() -> None:
         from eshet.bridges.nats.bridge import NatsBridge
@@ -158,8 +160,8 @@ def nats(
 
         # The ids differ, so that a server which is in the tree itself does not replace one of both.
         async with (
-            Client(server=url, client_id=f"eshet bridge {name} of {ctx.obj} on {host}") as tree,
-            Client(server=ctx.obj, client_id=f"eshet bridge {name} on {host}") as server,
+            Client(server=url, client_id=f"eshet bridge {name} of {ctx.obj} on {place}") as tree,
+            Client(server=ctx.obj, client_id=f"eshet bridge {name} on {place}") as server,
         ):
             sides = Side(server, str(ctx.obj), paths), Side(tree, str(url))
             await NatsBridge(name, *sides, Selection(only, left_out)).run()

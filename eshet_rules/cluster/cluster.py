@@ -532,7 +532,7 @@ class Cluster:
         before = self._roster.lease_of(self._roster.role_of(module))
         lease = await self._leases.take(module, self._announcement.modules.runs[module])
         if lease is not None:
-            await self._loader.inherit(lease)
+            await self._loader.inherit(lease, before)
         if lease is None or not lease.is_valid:
             return False
         self._leases.keep(lease, before)

@@ -126,11 +126,11 @@ class Leases:
         taken = ModuleTaken(token=lease.token, why=why_free(before))
         if before is not None:
             taken.from_runner = before.lease.runner
-            taken.without_s = self._seconds_without(lease, before)
+            taken.without_s = self.seconds_without(lease, before)
         taken.module, taken.version = lease.module, lease.version
         emit(self._log, taken)
 
-    def _seconds_without(self, lease: HeldLease, before: KnownLease) -> float | None:
+    def seconds_without(self, lease: HeldLease, before: KnownLease) -> float | None:
         """Return how long nobody held a lease before it was taken, by the clock of NATS."""
         now = self._roster.lease_of(lease.role)
         if now is None or now.token != lease.token:

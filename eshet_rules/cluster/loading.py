@@ -16,6 +16,7 @@ from eshet.nats.joined import JoinedServer
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases
+from eshet_rules.cluster.roster import KnownLease
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.checkpoint import decode_module, encode_module
 from eshet_rules.reload.checkpoint_writer import wall_epoch
@@ -27,6 +28,9 @@ __all__ = ["ModuleLoader"]
 _AT_ONCE: Final = 64
 """Number of modules that are loaded in one go: importing them keeps the loop from anything else,
 such as giving a sign of life."""
+
+_MOVED_WITHIN: Final = 3.0
+"""Seconds without a holder of a lease after which its module counts as not having run."""
 
 _SAVE_TIME: Final = 5.0
 """Seconds within which the last state of modules is stored that are given up."""
@@ -139,9 +143,18 @@ class ModuleLoader:
 
     # --- loading ------------------------------------------------------------------------------
 
-    async def inherit(self, lease: HeldLease) -> None:
-        """Get the last state of a module, whose lease was just taken, for when it is loaded."""
+    async def inherit(self, lease: HeldLease, before: KnownLease | None) -> None:
+        """Get the last state of a module, whose lease was just taken, for when it is loaded.
+
+        Args:
+            lease: the lease.
+            before: its last entry before it was taken.
+        """
         snapshot = await self._last_snapshot(lease)
+        if snapshot is not None and before is not None and before.lease.released:
+            seconds = self._leases.seconds_without(lease, before)
+            if seconds is not None and seconds < _MOVED_WITHIN:
+                snapshot = replace(snapshot, was_down=False)  # so nothing that was due is missed
         if lease.is_valid:
             local = self._local_snapshot(lease.module)
             inherited = local if snapshot is None else snapshot

@@ -196,6 +196,10 @@ def test_a_bridge_joins_a_server_and_a_tree_and_shows_no_password(url, tmp_path)
                 assert it.poll() is None
             assert house.action_call("/add", 1, 2) == 3
             assert house.get("/nats/flat/online") is True
+            second = command("eshet", "bridge", "nats", url, *options, server=address)
+            assert second.returncode == 1
+            assert "another bridge flat is on this server" in second.stderr
+            assert house.action_call("/add", 1, 2) == 3
             with pytest.raises(ErrorValue, match="path_not_found"):
                 flat.get("/secret/code")
             it.send_signal(signal.SIGTERM)

@@ -51,6 +51,21 @@ async def slow():
 """
 
 
+DELAYER = """
+from eshet import yarp
+from eshet_rules import keep, rule
+
+@rule
+async def delayer():
+    pressed = await yarp.event_listen("/{name}/button")
+    count = keep("count", 0)
+    await yarp.state_register("/{name}/count", count)
+
+    @yarp.delay(pressed, 1.0).on_event
+    def add(by):
+        count.value += by
+"""
+
 ADDER = """
 from eshet_rules import rule
 
@@ -184,6 +199,33 @@ async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
     await house.pass_time(0.5)
     assert len(records(cellar, "module.taken")) == len(MODULES)
     assert min(pressed.values()) > 100
+    assert await counts(house) == pressed
+
+
+async def test_no_delay_is_lost_while_modules_move(house):
+    for name in MODULES:
+        house.folder.write(f"{name}.py", DELAYER.format(name=name))
+    pressed = dict.fromkeys(MODULES, 0)
+
+    async def press_all():
+        while True:
+            for name in MODULES:
+                await house.buttons[name](1)
+                pressed[name] += 1
+            await asyncio.sleep(0.005)
+
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    pressing = asyncio.create_task(press_all())
+    cellar = house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await house.pass_time(0.5)
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await house.pass_time(0.5)
+    pressing.cancel()
+    await house.pass_time(1.5)
+    assert len(records(cellar, "module.taken")) == len(MODULES)
     assert await counts(house) == pressed
 
 
