@@ -42,7 +42,7 @@
     ├── NoTrail              this place has no trail
     ├── PageNotServed        the page can't be served as it is configured
     ├── NotWritten           a file can't be written, or exists already
-    └── NotAnEshetServer     another program listens at the address of the server
+    └── NotAnEshetServer     what listens at the address of the server does not answer like one
 
 The facts of an error are attributes; its text is built from them.
 """
@@ -805,7 +805,7 @@ class PageNotServed(RulesError):
 
 
 class NotAnEshetServer(RulesError):
-    """A program that is not an ESHET server listens at the address of the server.
+    """What listens at the address of the server does not answer like an ESHET server.
 
     Args:
         address: the address, such as `"127.0.0.1:11236"`.
@@ -814,8 +814,10 @@ class NotAnEshetServer(RulesError):
     def __init__(self, address: str) -> None:
         self.address = address
         super().__init__(
-            f"{address} is in use by another program, which is not an ESHET server; "
-            "stop it, or name your server with --server ADDRESS or ESHET_SERVER"
+            f"{address} is in use by another program, which is not an ESHET server, or by the "
+            "server of a runner that waits as it is cut off from NATS: look at the log of the "
+            "runner, stop the other program, or name your server with --server ADDRESS or "
+            "ESHET_SERVER"
         )
 
 
