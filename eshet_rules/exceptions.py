@@ -28,6 +28,7 @@
     ├── NoSharedTrail        no runner of a cluster has stored its trail in NATS
     ├── NotInCluster         a runner is in no cluster
     ├── NotPublishable       rules can't be published
+    ├── MostRemoved          rules would replace most of what is published, probably by mistake
     ├── PublishedMeanwhile   someone else has published rules at the same time
     ├── PublicationNotFound  no publication has this hash, or several have
     ├── PublicationDamaged   what is published can't be read
@@ -66,6 +67,7 @@ __all__ = [
     "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
+    "MostRemoved",
     "NeverBoth",
     "NoNatsLibrary",
     "NoNatsServer",
@@ -557,6 +559,23 @@ class NotPublishable(RulesError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join([*problems, "nothing was published"]))
+
+
+class MostRemoved(RulesError):
+    """Rules were not published, as most published files would be removed by that.
+
+    Args:
+        removed: the number of files that would be removed.
+        present: the number of files that are published.
+    """
+
+    def __init__(self, removed: int, present: int) -> None:
+        self.removed = removed
+        self.present = present
+        super().__init__(
+            f"{removed:,} of {present:,} published files would be removed from all runners, so "
+            "nothing was published: name the right folder, or give --yes if this is wanted"
+        )
 
 
 class PublishedMeanwhile(RulesError):

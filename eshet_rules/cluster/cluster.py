@@ -35,6 +35,7 @@ from eshet_rules.cluster.balancing import make_plan
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
 from eshet_rules.cluster.comparison import Comparison
 from eshet_rules.cluster.entries import (
+    RUNNERS,
     PresenceEntry,
     role_of,
     trail_subject,
@@ -109,7 +110,7 @@ class Cluster:
         def bucket(of: str) -> Bucket:
             return Bucket(server.connection, f"{prefix}_{of}", replicas=replicas)
 
-        self._runners_bucket = bucket("runners")
+        self._runners_bucket = bucket(RUNNERS)
         self._leases_bucket = bucket("leases")
         self._checkpoints_bucket = bucket("checkpoints")
         self._rules_bucket = bucket(RULES)
