@@ -295,7 +295,7 @@ class Cluster:
         lease = self._roster.lease_of(role_of(self.name, module))
         return self._loader.has(module) or (lease is not None and self._roster.is_held(lease.lease))
 
-    async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
+    async def drain(self, *, undo: bool = False) -> dict[str, Any]:
         """Give all modules up, and take none until this is undone or the runner restarts.
 
         Args:
@@ -303,8 +303,9 @@ class Cluster:
 
         Returns:
             `modules`: the modules that were given up; `without_runner`: those among them that no
-            other runner can run.
+            other runner can run; `was_draining`: whether this was drained before.
         """
+        was_draining = self._presence.entry.is_draining
         emit(self._log, DrainRequested(undo=undo))
         self._presence.renew_soon(is_draining=not undo)
         modules = [] if undo else sorted(self._leases.held)
@@ -315,6 +316,7 @@ class Cluster:
         return {
             "modules": modules,
             "without_runner": [module for module in modules if module not in first],
+            "was_draining": was_draining,
         }
 
     async def close(self, within: float) -> None:

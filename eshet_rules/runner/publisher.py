@@ -236,9 +236,10 @@ class Publisher:
             for name, do in actions.items():
                 await self._client.action_register(f"{self._base}/{name}", _checking(name, do))
 
-    async def _drain(self, undo: Any = False) -> dict[str, list[str]]:
+    async def _drain(self, undo: Any = False) -> dict[str, Any]:
         done = await self._control.drain(undo=undo is True)
-        return {name: [encodable(module) for module in modules] for name, modules in done.items()}
+        modules = {name: list(map(encodable, done[name])) for name in ("modules", "without_runner")}
+        return {**done, **modules}
 
     async def _release(self, *paths: Any) -> list[str]:
         return await self._control.release(*map(str, paths))
