@@ -366,8 +366,8 @@ class UnknownName(RulesError):
 
     def __init__(self, name: str, near: Sequence[str] = ()) -> None:
         self.name = name
-        self.near: tuple[str, ...] = tuple(near)
-        advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
+        self.near: tuple[str, ...] = tuple(dict.fromkeys(near))
+        advice = f"did you mean {' or '.join(self.near)}?" if near else "see `eshet-rules list`"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
 
 
