@@ -34,8 +34,12 @@ def parse_server_address(text: str) -> ServerAddress:
     Raises:
         ValueError: it is no address; the message contains no secret.
     """
-    is_nats = text.startswith(("nats://", "tls://"))
-    return NatsAddress.parse(text) if is_nats else Address.parse(text)
+    if text.startswith(("nats://", "tls://")):
+        return NatsAddress.parse(text)
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or nats://HOST for NATS servers") from None
 
 
 def make_connector(address: ServerAddress, logger: logging.Logger = _log) -> Connector:

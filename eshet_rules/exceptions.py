@@ -28,6 +28,7 @@
     ├── NoSharedTrail        no runner of a cluster has stored its trail in NATS
     ├── NotInCluster         a runner is in no cluster
     ├── NotPublishable       rules can't be published
+    ├── MostRemoved          rules would replace most of what is published, probably by mistake
     ├── PublishedMeanwhile   someone else has published rules at the same time
     ├── PublicationNotFound  no publication has this hash, or several have
     ├── PublicationDamaged   what is published can't be read
@@ -42,7 +43,7 @@
     ├── NoTrail              this place has no trail
     ├── PageNotServed        the page can't be served as it is configured
     ├── NotWritten           a file can't be written, or exists already
-    └── NotAnEshetServer     another program listens at the address of the server
+    └── NotAnEshetServer     what listens at the address of the server does not answer like one
 
 The facts of an error are attributes; its text is built from them.
 """
@@ -66,6 +67,7 @@ __all__ = [
     "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
+    "MostRemoved",
     "NeverBoth",
     "NoNatsLibrary",
     "NoNatsServer",
@@ -364,8 +366,8 @@ class UnknownName(RulesError):
 
     def __init__(self, name: str, near: Sequence[str] = ()) -> None:
         self.name = name
-        self.near: tuple[str, ...] = tuple(near)
-        advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
+        self.near: tuple[str, ...] = tuple(dict.fromkeys(near))
+        advice = f"did you mean {' or '.join(self.near)}?" if near else "see `eshet-rules list`"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
 
 
@@ -557,6 +559,23 @@ class NotPublishable(RulesError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join([*problems, "nothing was published"]))
+
+
+class MostRemoved(RulesError):
+    """Rules were not published, as most published files would be removed by that.
+
+    Args:
+        removed: the number of files that would be removed.
+        present: the number of files that are published.
+    """
+
+    def __init__(self, removed: int, present: int) -> None:
+        self.removed = removed
+        self.present = present
+        super().__init__(
+            f"{removed:,} of {present:,} published files would be removed from all runners, so "
+            "nothing was published: name the right folder, or give --yes if this is wanted"
+        )
 
 
 class PublishedMeanwhile(RulesError):
@@ -805,7 +824,7 @@ class PageNotServed(RulesError):
 
 
 class NotAnEshetServer(RulesError):
-    """A program that is not an ESHET server listens at the address of the server.
+    """What listens at the address of the server does not answer like an ESHET server.
 
     Args:
         address: the address, such as `"127.0.0.1:11236"`.
@@ -814,8 +833,10 @@ class NotAnEshetServer(RulesError):
     def __init__(self, address: str) -> None:
         self.address = address
         super().__init__(
-            f"{address} is in use by another program, which is not an ESHET server; "
-            "stop it, or name your server with --server ADDRESS or ESHET_SERVER"
+            f"{address} is in use by another program, which is not an ESHET server, or by the "
+            "server of a runner that waits as it is cut off from NATS: look at the log of the "
+            "runner, stop the other program, or name your server with --server ADDRESS or "
+            "ESHET_SERVER"
         )
 
 

@@ -106,7 +106,7 @@ def _logger() -> logging.Logger:
 
 def _not_connected(address: ServerAddress, failed: "asyncio.Future[OSError]") -> Disconnected:
     if isinstance(address, Address):
-        silent = "it does not answer like an ESHET server"
+        silent = "it is no ESHET server, or one that waits as it is cut off from NATS"
         advice = "Start one with `eshet serve`, or name yours with --server or ESHET_SERVER"
     else:
         silent, advice = "it does not answer", "Name yours with --server or ESHET_SERVER"

@@ -495,11 +495,16 @@ class NatsUnreachable(_Server, kw_only=True):
     error: Annotated[str, Meta(description="the reason")]
 
 
-@_event("server.not_listening", "clients of this machine can't connect to the embedded server")
+@_event(
+    "server.not_listening",
+    "clients of this machine can't connect to the embedded server",
+    level="warning",
+)
 class NotListening(_Server, kw_only=True):
     """The server that joins this runner with others does not listen, as its port is in use."""
 
     error: Annotated[str, Meta(description="the reason")]
+    advice: Annotated[str, Meta(description="what to do")]
 
 
 class _Module(Record, kw_only=True):

@@ -1,9 +1,10 @@
 """The commands that change what a running runner does, such as `eshet-rules reload`."""
 
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,6 +12,10 @@ from eshet.program import printable
 from eshet.server_address import ServerAddress
 from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
+
+if TYPE_CHECKING:
+    from eshet_rules.cli.cluster_client import ClusterClient
+    from eshet_rules.cli.runner_client import Reports
 
 __all__ = ["commit", "disable", "drain", "enable", "release", "reload", "restart", "rollback"]
 
@@ -58,8 +63,8 @@ def enable(
     """Enable rules that were disabled.
 
     NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
-    restarts of the runner and takes precedence over the configuration. Without --runner, it is made
-    at all runners of a cluster.
+    restarts of the runner and takes precedence over the configuration. It holds at all runners of a
+    cluster, also with --runner.
     """
     _switch("enable", "enabled", names, server, runner, config)
 
@@ -73,8 +78,8 @@ def disable(
     """Stop rules, and do not run them until they are enabled again.
 
     NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
-    restarts of the runner and takes precedence over the configuration. Without --runner, it is made
-    at all runners of a cluster, so a rule stays disabled wherever its module goes.
+    restarts of the runner and takes precedence over the configuration. It holds at all runners of a
+    cluster, also with --runner, so a rule stays disabled wherever its module goes.
     """
     _switch("disable", "disabled", names, server, runner, config)
 
@@ -105,7 +110,7 @@ def release(
     from eshet.paths import nearest
     from eshet_rules.cli.cluster_client import ClusterClient, ask_all
     from eshet_rules.cli.runner_client import Runner
-    from eshet_rules.exceptions import NotDriven
+    from eshet_rules.exceptions import NotDriven, RefusedByRunner
 
     async def request(running: Runner) -> None:
         tell(set(await running.call("release", *paths)))
@@ -116,7 +121,7 @@ def release(
         for path in paths:
             if path not in known:
                 cluster.check()
-                raise NotDriven(path, nearest(path, known))
+                raise RefusedByRunner(str(NotDriven(path, nearest(path, known))))
         asked = {
             name: meant
             for name, of_it in driven.items()
@@ -194,13 +199,16 @@ def drain(
 
     It takes none until --undo, or until it is restarted. Do this before you stop or update its
     machine; a runner that is stopped gives its modules up as well.
+
+    The exit code is 1 if no other runner can run one of the modules, which then runs nowhere.
     """
     from eshet_rules.cli.runner_client import Runner, ask
 
     async def request(running: Runner) -> None:
         done = await running.call("drain", undo)
         if undo:
-            click.echo(f"{printable(running.name)} runs modules again")
+            now = "runs modules again" if done.get("was_draining", True) else "was not drained"
+            click.echo(f"{printable(running.name)} {now}")
             return
         orphans = set(done["without_runner"])
         for module in done["modules"]:
@@ -208,6 +216,8 @@ def drain(
             click.echo(printable(f"gave up {module}{note}"))
         if not done["modules"]:
             click.echo(f"{printable(running.name)} runs no modules")
+        if orphans:
+            sys.exit(1)
 
     ask(request, server, runner, config)
 
@@ -253,7 +263,7 @@ def _call(
     async def cluster_request(cluster: ClusterClient) -> None:
         asked = {name: list(names) for name in cluster.runners}
         if names:
-            asked = cluster.holders(await cluster.reports(), names)
+            asked = _holders(cluster, await cluster.reports(), names)
         found = await cluster.each(lambda each: each.call(action, *asked[each.name]), asked)
         for name, problem in cluster.problems.items():
             committed, cluster.problems[name] = NotReloaded.split(problem)
@@ -292,7 +302,7 @@ def _switch(
         free = cluster.without_runner
         # It may be the full name of a rule that no runner has loaded that answers.
         if not cluster.problems and any(name.rpartition(".")[0] not in free for name in unknown):
-            cluster.holders(reports, names)
+            _holders(cluster, reports, names)
         rules = sorted(unknown.union(*meant.values()))
 
         async def switch(running: Runner) -> list[str]:
@@ -305,6 +315,23 @@ def _switch(
         cluster.check()
 
     ask_all(request, cluster_request, server, runner, config)
+
+
+def _holders(
+    cluster: "ClusterClient", reports: "Mapping[str, Reports]", names: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return what `ClusterClient.holders` does; a wrong name is refused as by a single runner.
+
+    Raises:
+        ClusterIncomplete: see there.
+        RefusedByRunner: one of the names means nothing at any runner.
+    """
+    from eshet_rules.exceptions import RefusedByRunner, UnknownName
+
+    try:
+        return cluster.holders(reports, names)
+    except UnknownName as error:
+        raise RefusedByRunner(str(error)) from None
 
 
 def _print_done(done: str, found: Mapping[str, Iterable[str]]) -> None:

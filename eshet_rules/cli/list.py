@@ -179,8 +179,8 @@ def _named(
     known = [*broken, *waiting, *(str(rule["rule"]) for rule in rules)]
     for name in names:
         if not any(is_meant(each, name) for each in known):
-            modules = [str(rule["module"]) for rule in rules]
-            raise UnknownName(name, difflib.get_close_matches(name, [*known, *modules], 3))
+            near = {*known, *(str(rule["module"]) for rule in rules)}
+            raise UnknownName(name, difflib.get_close_matches(name, sorted(near), 3))
     return (
         [rule for rule in rules if any(is_meant(str(rule["rule"]), name) for name in names)],
         _of_modules(broken, names),

@@ -29,7 +29,9 @@ def nats_address(configuration: "Configuration", server: ServerAddress | None) -
     from eshet.nats.address import NatsAddress
 
     if server is not None and not isinstance(server, NatsAddress):
-        raise click.UsageError(f"a cluster needs NATS servers, such as --server nats://{server}")
+        raise click.UsageError(
+            f"a cluster needs NATS servers: name them with --server nats://HOST, not {server}"
+        )
     for address in (server, configuration.cluster.server, configuration.server.address):
         if isinstance(address, NatsAddress):
             return address

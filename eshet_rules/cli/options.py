@@ -116,15 +116,14 @@ def _check_state_dir(
 
 
 def check_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return the name of a runner if it is valid.
+    """Return the name of a runner or a cluster if it is valid.
 
     Raises:
         click.BadParameter: it is not.
     """
     if value is not None and re.fullmatch(r"\w+", value, re.ASCII) is None:
         raise click.BadParameter(
-            f"{value!r} is not a valid name of a runner: use letters A-Z, digits and _, "
-            "for example house"
+            f"{value!r} is not a valid name: use letters A-Z, digits and _, for example house"
         )
     return value
 

@@ -27,7 +27,8 @@ from eshet_rules.cli.options import (
 from eshet_rules.cli.trail_option import configuration_of
 
 if TYPE_CHECKING:
-    from eshet_rules.cluster.publication import FileList, Publication
+    from eshet.nats.connection import NatsConnection
+    from eshet_rules.cluster.publication import Changes, FileList, Publication
     from eshet_rules.cluster.publishing import Published, Publishing
     from eshet_rules.config import Configuration
     from eshet_rules.replay.revisions import Commit
@@ -52,6 +53,7 @@ _HEAD: Final = ("HASH", "PUBLISHED", "BY", "FILES", "REVISION")
     help="Publish these files of the folder as well, such as 'data/*.json'; several are possible.",
 )
 @click.option("--dry-run", is_flag=True, help="Only print what would change.")
+@click.option("--yes", is_flag=True, help="Publish even if most published files are removed by it.")
 @click.option("--list", "lists", is_flag=True, help="List the last 10 publications.")
 @click.option("--again", metavar="HASH", help="Make an earlier publication the present one again.")
 @click.option(
@@ -67,6 +69,7 @@ def publish(
     revision: str | None,
     others: tuple[str, ...],
     dry_run: bool,
+    yes: bool,
     lists: bool,
     again: str | None,
     cluster: str | None,
@@ -79,7 +82,8 @@ def publish(
     files, and reload what has changed. All modules are published, also helpers: not tests, hidden
     files, copies, and the configuration.
 
-    Nothing is published if a file can't be read or is not valid Python.
+    Nothing is published if a file can't be read or is not valid Python; nor, without --yes, if more
+    than half of the published files would be removed, as by the wrong folder.
     """
     if lists and (again or revision or others or dry_run):
         raise click.UsageError("--list only lists: leave the other options out")
@@ -118,7 +122,10 @@ def publish(
                             configuration,
                             others,
                             dry_run=dry_run,
+                            may_remove_most=yes,
                         )
+                if not (lists or dry_run):
+                    await _note_absence(connection, address.prefix, name)
 
         asyncio.run(work())
 
@@ -131,10 +138,12 @@ async def _publish(
     others: Sequence[str],
     *,
     dry_run: bool,
+    may_remove_most: bool,
 ) -> None:
     from eshet.clock import wall_stamp
     from eshet_rules.cluster.publication import FileList, Publication, digest_of
     from eshet_rules.cluster.rule_files import read_rule_files
+    from eshet_rules.exceptions import MostRemoved
 
     found = read_rule_files(folder, configuration.watch.exclude, others)
     for path, why in found.excluded.items():
@@ -152,7 +161,9 @@ async def _publish(
         time=wall_stamp(),
     )
     before = await publishing.read()
-    await _show_changes(publishing, before, files)
+    present, changes = await _show_changes(publishing, before, files)
+    if 2 * len(changes.removed) > len(present.files) and not may_remove_most:
+        raise MostRemoved(len(changes.removed), len(present.files))
     if not dry_run:
         await publishing.bucket.open()
         await publishing.publish(found.contents, publication, before)
@@ -208,8 +219,10 @@ def _user() -> str:
 # --- output ---------------------------------------------------------------------------------------
 
 
-async def _show_changes(publishing: "Publishing", before: "Published", files: "FileList") -> None:
-    """Print what changes from the present publication to these files."""
+async def _show_changes(
+    publishing: "Publishing", before: "Published", files: "FileList"
+) -> "tuple[FileList, Changes]":
+    """Print what changes from the present publication to these files, and return both."""
     from eshet_rules.cluster.publication import FileList, changes_between
     from eshet_rules.exceptions import PublicationDamaged
 
@@ -225,6 +238,23 @@ async def _show_changes(publishing: "Publishing", before: "Published", files: "F
     for done, paths in zip(("added", "changed", "removed"), changes, strict=True):
         for path in paths:
             click.echo(f"{done} {printable(path)}")
+    return present, changes
+
+
+async def _note_absence(connection: "NatsConnection", prefix: str, cluster: str) -> None:
+    """Print that no runner is there to take the rules over, and which clusters have runners."""
+    from eshet.nats.bucket import Bucket
+    from eshet.nats.exceptions import NatsError
+    from eshet_rules.cluster.entries import RUNNERS
+    from eshet_rules.cluster.presence import present_clusters
+
+    try:
+        present = await present_clusters(Bucket(connection, f"{prefix}_{RUNNERS}"))
+    except NatsError:
+        return  # the rules are published nevertheless
+    if cluster not in present:
+        others = f"; clusters with runners: {', '.join(sorted(present))}" if present else ""
+        _note(f"no runner of the cluster {cluster} is there to take them over{others}")
 
 
 def _tell(publication: "Publication", before: "Published", *, dry_run: bool) -> None:

@@ -30,7 +30,7 @@ from eshet_rules.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from eshet_rules.config import WebSettings
+    from eshet_rules.config import Configuration, WebSettings
     from eshet_rules.web.site import WebPage
 
 
@@ -256,6 +256,8 @@ def _run(
             "--published is for a runner of a cluster: name it with --cluster NAME, or with `name` "
             "below [cluster] of the configuration"
         )
+    if not (once or shadow or only != "*"):
+        _check_cluster(configuration)
     state = (configuration.state.folder or default_state()) if keeps_state else None
     if only != "*":
         configuration = replace(configuration, cluster=replace(configuration.cluster, name=None))
@@ -323,6 +325,25 @@ def _run(
         asyncio.Runner(loop_factory=RuleLoop) as runner,
     ):
         return runner.run(work())
+
+
+def _check_cluster(configuration: "Configuration") -> None:
+    """Check that a runner with settings of a cluster also has its name.
+
+    Raises:
+        ConfigurationError: it has none, and would run all modules by itself.
+    """
+    from eshet.settings.problem import Problem
+    from eshet_rules.config import ClusterSettings
+    from eshet_rules.exceptions import ConfigurationError
+
+    if configuration.cluster.name is None and configuration.cluster != ClusterSettings():
+        advice = (
+            "it is missing, so this runner would run all modules alone; add "
+            '`name = "house"`, which all runners of the cluster have in common, or start it with '
+            "--cluster NAME; without a cluster, remove [cluster]"
+        )
+        raise ConfigurationError([Problem(str(configuration.file), 0, "cluster.name", advice)])
 
 
 def _page(settings: "WebSettings", state: Path | None, folder: Path) -> "WebPage":

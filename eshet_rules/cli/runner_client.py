@@ -274,7 +274,13 @@ def _configuration(config: Path | None) -> Configuration:
 
 
 def _address(server: ServerAddress | None, configuration: Configuration) -> ServerAddress:
-    return server or configuration.server.address or Address("127.0.0.1")
+    """Return the server of a runner with this configuration, as the runner itself finds it."""
+    if named := server or configuration.server.address:
+        return named
+    cluster = configuration.cluster
+    here = Address.parse(cluster.listen, lowest_port=0)
+    # A port that the system chooses is not known here; the tree has the runner as well.
+    return here if here.port or cluster.server is None else cluster.server
 
 
 @asynccontextmanager

@@ -35,6 +35,7 @@ from eshet_rules.cluster.balancing import make_plan
 from eshet_rules.cluster.checkpoints import SharedCheckpoints
 from eshet_rules.cluster.comparison import Comparison
 from eshet_rules.cluster.entries import (
+    RUNNERS,
     PresenceEntry,
     role_of,
     trail_subject,
@@ -109,7 +110,7 @@ class Cluster:
         def bucket(of: str) -> Bucket:
             return Bucket(server.connection, f"{prefix}_{of}", replicas=replicas)
 
-        self._runners_bucket = bucket("runners")
+        self._runners_bucket = bucket(RUNNERS)
         self._leases_bucket = bucket("leases")
         self._checkpoints_bucket = bucket("checkpoints")
         self._rules_bucket = bucket(RULES)
@@ -294,7 +295,7 @@ class Cluster:
         lease = self._roster.lease_of(role_of(self.name, module))
         return self._loader.has(module) or (lease is not None and self._roster.is_held(lease.lease))
 
-    async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
+    async def drain(self, *, undo: bool = False) -> dict[str, Any]:
         """Give all modules up, and take none until this is undone or the runner restarts.
 
         Args:
@@ -302,8 +303,9 @@ class Cluster:
 
         Returns:
             `modules`: the modules that were given up; `without_runner`: those among them that no
-            other runner can run.
+            other runner can run; `was_draining`: whether this was drained before.
         """
+        was_draining = self._presence.entry.is_draining
         emit(self._log, DrainRequested(undo=undo))
         self._presence.renew_soon(is_draining=not undo)
         modules = [] if undo else sorted(self._leases.held)
@@ -314,6 +316,7 @@ class Cluster:
         return {
             "modules": modules,
             "without_runner": [module for module in modules if module not in first],
+            "was_draining": was_draining,
         }
 
     async def close(self, within: float) -> None:

@@ -23,6 +23,7 @@ import msgspec
 from eshet.nats.bucket import Entry
 
 __all__ = [
+    "RUNNERS",
     "LeaseEntry",
     "Modules",
     "ModulesEntry",
@@ -42,6 +43,9 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+RUNNERS: Final = "runners"
+"""The name of the bucket of runners, after the prefix of the tree."""
 
 _MAX_BYTES: Final = 64 << 20
 """Maximum size of a list of modules."""

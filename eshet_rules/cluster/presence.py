@@ -8,14 +8,15 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.nats.bucket import Bucket
-from eshet.nats.exceptions import NatsError, RevisionConflict
+from eshet.nats.exceptions import JetStreamRefused, NatsError, RevisionConflict
+from eshet.nats.jetstream import ErrorCode, api
 from eshet.paths import word
 from eshet_rules.audit.records import RunnerNameTaken, emit
 from eshet_rules.cluster.entries import PresenceEntry, modules_key, pack, presence_key, unpack
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import KnownRunner, Roster
 
-__all__ = ["MARGIN", "Presence", "end_presence"]
+__all__ = ["MARGIN", "Presence", "end_presence", "present_clusters"]
 
 MARGIN: Final = 2.0
 """Seconds before the end of its presence at which a runner stops acting.
@@ -264,3 +265,31 @@ async def end_presence(bucket: Bucket, cluster: str, known: KnownRunner) -> bool
     except RevisionConflict:
         return False
     return True
+
+
+async def present_clusters(bucket: Bucket) -> set[str]:
+    """Return the names of the clusters that have runners.
+
+    Runners that were all killed at once, so that none could note it, count as present.
+
+    Args:
+        bucket: of the runners.
+
+    Raises:
+        NatsError: NATS does not answer.
+    """
+    prefix = f"$KV.{bucket.name}."
+    call, asked = f"STREAM.INFO.{bucket.stream}", {"subjects_filter": f"{prefix}*.*.presence"}
+    try:
+        info = await api(bucket.connection, call, asked, f"read {bucket.name}")
+    except JetStreamRefused as error:
+        if error.code != ErrorCode.STREAM_NOT_FOUND:
+            raise
+        return set()
+    keys = [each.removeprefix(prefix) for each in info["state"].get("subjects") or {}]
+    entries = await asyncio.gather(*(bucket.get(key) for key in keys))
+    return {
+        key.partition(".")[0]
+        for key, entry in zip(keys, entries, strict=True)
+        if entry is not None and unpack(entry, PresenceEntry) is not None
+    }

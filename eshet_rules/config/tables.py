@@ -97,6 +97,7 @@ _MOST_BYTES: Final = (1 << 63) - 1
 
 _DAYS: Final[ValueKind] = number("days", 0.01, 3650)
 _TRAIL_DAYS: Final = ValueKind(f"{_DAYS.allowed}, or 0", _trail_days)
+_LABELS: Final = ValueKind('a list of strings, such as ["upstairs"]', TEXTS.read)
 _HOST_NAME: Final = ValueKind(
     'a name of letters A-Z, digits and _.-, in quotes, such as "attic"', _runner_in_cluster
 )
@@ -281,7 +282,7 @@ class ClusterSettings:
     server: NatsAddress | None = setting(_NATS_ADDRESS, None)
     listen: str = setting(address_kind(DEFAULT_PORT), f"127.0.0.1:{DEFAULT_PORT}")
     runner: str | None = setting(_HOST_NAME, None)
-    labels: tuple[str, ...] = setting(TEXTS, ())
+    labels: tuple[str, ...] = setting(_LABELS, ())
     weight: float = setting(number("", 0.01, 100), 1.0)
     ttl: float = setting(number("seconds", 10, 15), 12.0)
     rules: str = setting(one_of("folder", "published"), "folder")

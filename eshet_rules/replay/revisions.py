@@ -20,12 +20,16 @@ class UnknownVersion(RulesError):
     Args:
         version: as the user has given it.
         problem: why it can't be used.
+        allowed: what else to name.
     """
 
-    def __init__(self, version: str, problem: str) -> None:
+    def __init__(
+        self, version: str, problem: str, allowed: str = "a revision such as HEAD~1"
+    ) -> None:
         self.version = version
         self.problem = problem
-        super().__init__(f"{version}: {problem}; name a folder, or a revision such as HEAD~1")
+        self.allowed = allowed
+        super().__init__(f"{version}: {problem}; name {allowed}")
 
 
 class Commit(NamedTuple):
@@ -56,8 +60,13 @@ def rules_at(folder: Path, version: str) -> Iterator[Path]:
     if Path(version).is_dir():
         yield Path(version).absolute()  # a module may change the present folder of the process
         return
-    with revision_at(folder, version) as place:
-        yield place
+    with tempfile.TemporaryDirectory(prefix="eshet-rules-") as place:
+        try:
+            _extract(folder, version, Path(place))
+        except UnknownVersion as error:
+            allowed = f"a folder, or {error.allowed}"
+            raise UnknownVersion(version, error.problem, allowed) from None
+        yield Path(place)
 
 
 @contextlib.contextmanager
@@ -117,7 +126,7 @@ def _extract(folder: Path, version: str, place: Path) -> None:
             check=False,
         )
     except FileNotFoundError:
-        raise UnknownVersion(version, "it is not a folder, and git is not installed") from None
+        raise UnknownVersion(version, "git is not installed") from None
     if done.returncode:
         problem = done.stderr.decode(errors="replace").strip().splitlines()
         raise UnknownVersion(version, problem[-1] if problem else "git can't read it")

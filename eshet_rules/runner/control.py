@@ -300,7 +300,7 @@ class Control:
         emit(self._log, ReleaseRequested(paths=list(paths)))
         return [path for path in paths if drives.release(path)]
 
-    async def drain(self, *, undo: bool = False) -> dict[str, list[str]]:
+    async def drain(self, *, undo: bool = False) -> dict[str, Any]:
         """Give all modules to other runners, or take some again; see `Cluster.drain`.
 
         Raises:

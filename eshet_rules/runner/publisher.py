@@ -55,10 +55,13 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.supervision.report import RuleReport
 
-__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
+__all__ = ["ACTIONS", "ROOT", "SETTING", "Publisher", "runner_name"]
 
 ROOT: Final = "/eshet_rules"
 ACTIONS: Final = ("reload", "enable", "disable", "restart", "commit")
+
+SETTING: Final = "--name, or `name` below [server]"
+"""What gives a runner another name, for advice."""
 
 _INTERVAL: Final = 0.5
 """Seconds between two checks for changes."""
@@ -98,6 +101,7 @@ class Publisher:
         bridges: returns the reports on the bridges, as plain data.
         answers: other actions, by name.
         on_changes: called with the reports on all rules whenever one of them has changed.
+        setting: what gives the runner another name, for advice.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class Publisher:
         bridges: Callable[[], list[dict[str, Any]]] = list,
         answers: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
         on_changes: Callable[[Iterable[RuleReport]], object] = lambda reports: None,
+        setting: str = SETTING,
     ) -> None:
         self._client = client
         self._base: Final = f"{ROOT}/{name}"
@@ -123,6 +128,7 @@ class Publisher:
         self._bridges = bridges
         self._answers = answers
         self._on_changes = on_changes
+        self._setting = setting
         self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
@@ -211,7 +217,7 @@ class Publisher:
         return PublishingUnavailable(
             path=self._base,
             error=f"{owner} has the name {self._constant['name']!r} on this server",
-            advice="start one of them with another name: --name, or `name` below [server]",
+            advice=f"start one of them with another name: {self._setting}",
         )
 
     async def _offer(self) -> None:
@@ -230,9 +236,10 @@ class Publisher:
             for name, do in actions.items():
                 await self._client.action_register(f"{self._base}/{name}", _checking(name, do))
 
-    async def _drain(self, undo: Any = False) -> dict[str, list[str]]:
+    async def _drain(self, undo: Any = False) -> dict[str, Any]:
         done = await self._control.drain(undo=undo is True)
-        return {name: [encodable(module) for module in modules] for name, modules in done.items()}
+        modules = {name: list(map(encodable, done[name])) for name in ("modules", "without_runner")}
+        return {**done, **modules}
 
     async def _release(self, *paths: Any) -> list[str]:
         return await self._control.release(*map(str, paths))

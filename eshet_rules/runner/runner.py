@@ -48,7 +48,7 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.path_warnings import PathWarnings
 from eshet_rules.runner.probation import Probation
-from eshet_rules.runner.publisher import Publisher, runner_name
+from eshet_rules.runner.publisher import SETTING, Publisher, runner_name
 from eshet_rules.runner.replays import Replays
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
@@ -500,6 +500,7 @@ class Runner:
         self._path_warnings = PathWarnings(
             client, self._reloader, self._log, self._configuration.warnings
         )
+        has_name_of_cluster = self._cluster and self._configuration.server.name is None
         publisher = Publisher(
             client,
             self._name,
@@ -511,6 +512,7 @@ class Runner:
             self._bridges.reports,
             self._answers(),
             self._path_warnings.look_at_writers,
+            "`runner` below [cluster]" if has_name_of_cluster else SETTING,
         )
         try:
             yield publisher

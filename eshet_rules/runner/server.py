@@ -41,6 +41,11 @@ __all__ = ["check_server", "find_or_start_server", "join_servers"]
 _HOST: Final = "127.0.0.1"
 _CONNECT_TIME: Final = 5.0  # timeout for a TCP connection to a server, in seconds
 _HELLO_TIME: Final = 2.0  # timeout for the handshake of a server, in seconds
+_PORT_IN_USE: Final = (
+    "commands without --server ask the program that uses the port: stop that, or choose another "
+    "address with `listen` below [cluster]"
+)
+
 _GONE: Final = 15.0  # a server that is unreachable for so many seconds counts as stopped
 _INTERVAL: Final = 1.0  # seconds between two checks of it
 
@@ -126,7 +131,7 @@ async def join_servers(
             here = Address.parse(listen, lowest_port=0)
             await server.listen(here.host, here.port)
         except ListenError as error:
-            emit(log, NotListening(address=listen, error=str(error)))
+            emit(log, NotListening(address=listen, error=str(error), advice=_PORT_IN_USE))
         else:
             emit(log, EmbeddedServerStarted(address=str(Address(*server.addresses[0]))))
         yield server

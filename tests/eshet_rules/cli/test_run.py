@@ -77,6 +77,13 @@ def run_once(house, *options):
     return command("eshet-rules", "run", rules, "--once", "--state-dir", state, *options)
 
 
+def test_a_cluster_without_a_name_is_refused_as_each_machine_would_run_all_modules(house):
+    (house / "rules/eshet-rules.toml").write_text('[cluster]\nserver = "nats://127.0.0.1"\n')
+    done = command("eshet-rules", "run", str(house / "rules"), "--server", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert "eshet-rules.toml: cluster.name: it is missing, so this runner would run" in done.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["rules", "rules/up", "rules/up/hall.py", "rules/eshet-rules.toml", "state"]
 )

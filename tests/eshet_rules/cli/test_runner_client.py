@@ -7,8 +7,9 @@ import pytest
 from eshet import Client
 from eshet.exceptions import ErrorValue
 from eshet.server import Server
-from eshet_rules.cli.runner_client import Runner
-from eshet_rules.exceptions import NoRunner
+from eshet_rules.cli.runner_client import Runner, connect_and_run
+from eshet_rules.exceptions import NoRunner, ServerUnreachable
+from tests.support.processes import line, running
 
 
 @pytest.mark.parametrize(("action", "seconds"), [("list", 5), ("reload", 120)])
@@ -42,3 +43,30 @@ async def test_of_a_server_that_can_not_tell_nothing_is_said():
 
 async def _refuse(path, *args):
     raise ErrorValue("no_such_node", f"call {path}")
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        '[server]\naddress = "127.0.0.1:{port}"\n[cluster]\nlisten = "127.0.0.1:1"',
+        '[cluster]\nname = "house"\nlisten = "127.0.0.1:{port}"\nserver = "nats://127.0.0.1:1"',
+    ],
+    ids=["address", "listen"],
+)
+def test_a_command_uses_the_server_of_the_configuration(tmp_path, configuration):
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
+        server = line(process).removeprefix("listening on ")
+        config = tmp_path / "attic.toml"
+        config.write_text(configuration.format(port=server.rpartition(":")[2]))
+        assert connect_and_run(_address, None, config) == server
+
+
+def test_a_command_uses_nats_where_the_port_of_the_runner_is_not_known(tmp_path):
+    config = tmp_path / "attic.toml"
+    config.write_text('[cluster]\nlisten = "127.0.0.1:0"\nserver = "nats://127.0.0.1:1/flat"')
+    with pytest.raises(ServerUnreachable, match=r"nats://127.0.0.1:1/flat"):
+        connect_and_run(_address, None, config)
+
+
+async def _address(client, address, configured):
+    return address

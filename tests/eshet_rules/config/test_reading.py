@@ -187,7 +187,7 @@ def test_a_cluster_has_conditions_for_modules_of_which_the_last_one_counts(read)
         ("trail_bytes = 9223372036854775808", "from 1048576 to 9223372036854775807"),
         ("trail_days = 1e-6", "a number of days from 0.01 to 3650, or 0"),
         ("trail_days = -1", "from 0.01 to 3650, or 0"),
-        ("labels = [3]", "a list of strings"),
+        ("labels = [3]", 'a list of strings, such as ["upstairs"]'),
         ("wher = {}", 'did you mean "where"?'),
         ('where = "label == 3"', "write a table: [cluster.where]"),
         ('where = { hall = "label == 3" }', "can't contain label == 3: write label == 'floor2'"),

@@ -257,6 +257,13 @@ async def test_a_name_that_another_runner_has_is_told_once_with_a_remedy(house, 
     assert (await house.get(f"{BASE}/runner"))["rules"] == {"running": 1}
 
 
+async def test_the_remedy_names_the_setting_that_the_name_is_from(house, publish):
+    await publish()
+    await publish(client_id="of the second", setting="`runner` below [cluster]")
+    advice = house.log.find("publisher.unavailable")["advice"]
+    assert advice == "start one of them with another name: `runner` below [cluster]"
+
+
 async def test_the_name_is_taken_when_it_is_free(house, publish):
     house.write_level("hall", 1)
     await house.reload()
