@@ -34,12 +34,13 @@ def parse_server_address(text: str) -> ServerAddress:
     Raises:
         ValueError: it is no address; the message contains no secret.
     """
-    if text.startswith(("nats://", "tls://")):
-        return NatsAddress.parse(text)
+    is_nats = text.startswith(("nats://", "tls://"))
     try:
-        return Address.parse(text)
+        return NatsAddress.parse(text) if is_nats else Address.parse(text)
     except ValueError as error:
-        raise ValueError(f"{error}, or nats://HOST for NATS servers") from None
+        if "nats://" in str(error):
+            raise
+        raise ValueError(f"{error}; the URL of NATS servers is nats://HOST:PORT/PREFIX") from None
 
 
 def make_connector(address: ServerAddress, logger: logging.Logger = _log) -> Connector:

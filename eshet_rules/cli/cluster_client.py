@@ -96,6 +96,8 @@ class ClusterClient:
                 "labels": summary["labels"],
                 "weight": summary["weight"],
                 "draining": summary["draining"],
+                "publication": summary.get("publication"),
+                "publication_problem": summary.get("publication_problem", ""),
                 "page": summary["page"],
                 "modules": sorted({str(rule["module"]) for rule in reports[name].rules})
                 if name in reports
@@ -112,6 +114,21 @@ class ClusterClient:
         """The modules that no runner runs, as far as the runners that answer know."""
         return sorted({name for each in self.summaries.values() for name in each["without_runner"]})
 
+    @property
+    def needs(self) -> dict[str, str]:
+        """Of the modules that no runner may run: the condition on runners, by module."""
+        return {
+            module: condition
+            for known in self.summaries.values()
+            for module, condition in known.get("needs", {}).items()
+        }
+
+    def absence(self, module: str) -> str:
+        """Return that no runner runs a module, and why not if that is known."""
+        needs = self.needs.get(module)
+        why = f", which needs a runner with {needs}" if needs else ""
+        return f"no runner of the cluster runs {module}{why}"
+
     def holders(self, reports: Mapping[str, Reports], names: Sequence[str]) -> dict[str, list[str]]:
         """Return those names that mean a rule or module of a runner, by the name of the runner.
 
@@ -121,6 +138,7 @@ class ClusterClient:
 
         Raises:
             ClusterIncomplete: one of the names means nothing, and not all runners answer.
+            NoRunner: one of the names is that of a module that no runner runs, or of its rule.
             UnknownName: one of the names means nothing at any runner.
         """
         known = {
@@ -132,6 +150,9 @@ class ClusterClient:
             meant = [r for r, of_it in known.items() if any(is_meant(each, name) for each in of_it)]
             if not meant:
                 self.check()
+                for module in self.without_runner:
+                    if name == module or name.startswith(f"{module}."):
+                        raise NoRunner(self.absence(module))
                 modules = [str(rule["module"]) for each in reports.values() for rule in each.rules]
                 near = {*modules, *(each for of_it in known.values() for each in of_it)}
                 raise UnknownName(name, difflib.get_close_matches(name, sorted(near), 3))

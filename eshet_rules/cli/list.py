@@ -75,13 +75,17 @@ def list_(
             "cluster": cluster.name,
             "runners": cluster.members(reports),
             "without_runner": cluster.without_runner,
+            "needs": cluster.needs,
         }
         return text_of(merged(reports.values()), await running.provided(), about)
 
     def text_of(reports: Reports, provided: frozenset[str] | None, about: Mapping[str, Any]) -> str:
         rules, broken, bridges, rolled_back, waiting = reports
+        needs = about.get("needs", {})
+        without_runner = {each: needs.get(each, "") for each in about.get("without_runner", [])}
         if names:
-            rules, broken = _named(rules, broken, names, waiting)
+            rules, broken = _named(rules, broken, names, [*waiting, *without_runner])
+            without_runner = _of_modules(without_runner, names)
             waiting = _of_modules(waiting, names)
             bridges = []
             modules = {rule["module"] for rule in rules}
@@ -111,7 +115,7 @@ def list_(
             rolled_back,
             waiting,
             members=[] if names else about.get("runners", []),
-            without_runner=[] if names else about.get("without_runner", []),
+            without_runner=without_runner,
             width=width,
             wraps=wraps,
         )
@@ -168,7 +172,7 @@ def _named(
         rules: all rules.
         broken: the errors of all broken modules.
         names: the names.
-        waiting: further names that exist, of modules with changes that wait.
+        waiting: further names that exist, of modules with changes that wait or without a runner.
 
     Raises:
         UnknownName: one of the names matches nothing.

@@ -29,7 +29,7 @@ def table(
     waiting: Mapping[str, Mapping[str, str | None]] = MappingProxyType({}),
     *,
     members: Iterable[Mapping[str, Any]] = (),
-    without_runner: Iterable[str] = (),
+    without_runner: Mapping[str, str] = MappingProxyType({}),
     width: int = 80,
     wraps: bool = False,
 ) -> str:
@@ -42,7 +42,8 @@ def table(
         rolled_back: the modules that are rolled back.
         waiting: the changes that wait to be committed.
         members: the runners of a cluster; see `ClusterClient.members`. Its rules have a `runner`.
-        without_runner: the modules that no runner of the cluster runs.
+        without_runner: the modules that no runner of the cluster runs, with the condition on
+            runners if no runner fulfils it, else an empty text.
         width: maximum width in characters. Columns that do not fit are left out; the strategy is
             then shown as a detail.
         wraps: whether the details are wrapped to the width as well.
@@ -74,8 +75,9 @@ def table(
         lines.append(click.style(_waiting(module, change), fg="yellow"))
     lines += map(_bridge, bridges)
     lines += map(_member, members)
-    for module in without_runner:
-        text = f"{_one_line(module)}: no runner of the cluster runs it"
+    for module, needs in without_runner.items():
+        why = f", it needs a runner with {_one_line(needs)}" if needs else ""
+        text = f"{_one_line(module)}: no runner of the cluster runs it{why}"
         lines.append(click.style(text, fg="red"))
     return "\n".join(lines)
 
@@ -139,8 +141,16 @@ def _member(member: Mapping[str, Any]) -> str:
         f"weight {member['weight']:g}",
         *([f"labels {' '.join(map(_one_line, member['labels']))}"] if member["labels"] else []),
         *([click.style("draining", fg="yellow")] if member["draining"] else []),
+        *([f"publication {member['publication'] or 'none'}"] if _takes_rules(member) else []),
     ]
-    return f"{name}: {', '.join(parts)}"
+    text = f"{name}: {', '.join(parts)}"
+    problem = _one_line(member.get("publication_problem", ""))
+    return f"{text}, {click.style(problem, fg='red')}" if problem else text
+
+
+def _takes_rules(member: Mapping[str, Any]) -> bool:
+    """Whether a runner of a cluster takes over published rules."""
+    return member.get("publication") is not None
 
 
 def _line(row: Sequence[str], widths: Sequence[int], colour: str | None = None) -> str:

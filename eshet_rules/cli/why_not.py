@@ -157,6 +157,10 @@ async def _ask_cluster(
     for rule in rules:
         for each in rule["writes"]:
             writers.setdefault(each, []).append(f"{rule['rule']} at {rule['runner']}")
+    if path not in writers:
+        for module in cluster.without_runner:
+            note = f"{cluster.absence(module)}: what it writes is not known"
+            click.echo(f"eshet-rules: {printable(note)}", err=True)
     return replace(answered, writers=writers, whose=f"the cluster {cluster.name}")
 
 

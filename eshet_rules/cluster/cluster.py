@@ -21,6 +21,7 @@ from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError
 from eshet.nats.joined import JoinedServer
 from eshet.nats.watch import Watch
+from eshet.text import encodable, shorten
 from eshet_rules.audit.records import (
     ClusterJoined,
     ClusterLeft,
@@ -157,6 +158,7 @@ class Cluster:
         self._others: set[str] = set()
         self._watches: list[Watch] = []
         self._trail: TrailPublisher | None = None
+        self._published: PublishedRules | None = None
         self._changed = asyncio.Event()  # something that may change what is to be done
         self._reloaded = asyncio.Event()
 
@@ -203,7 +205,8 @@ class Cluster:
             return None
         publishing = Publishing(self._rules_bucket, self.name)
         files = PublishedFolder(folder, exclude, turn)
-        return PublishedRules(publishing, files, threads, self._log)
+        self._published = PublishedRules(publishing, files, threads, self._log)
+        return self._published
 
     def attach(
         self,
@@ -275,9 +278,21 @@ class Cluster:
             emit(self._log, ComponentFailed(component="cluster"), error=error)
 
     def summary(self) -> dict[str, Any]:
-        """Return what this runner knows of its cluster, as plain data; see `summarize`."""
-        labels = self._settings.labels
-        return summarize(self._roster, self._presence.entry, labels, self._announcement.modules)
+        """Return what this runner knows of its cluster, as plain data; see `summarize`.
+
+        In addition, `publication`: the short hash of the publication that its folder has; None if
+        it takes none over; and `publication_problem`: why it has not the present one.
+        """
+        known = summarize(
+            self._roster, self._presence.entry, self._settings, self._announcement.modules
+        )
+        if self._published is None:
+            return {**known, "publication": None, "publication_problem": ""}
+        return {
+            **known,
+            "publication": self._published.publication,
+            "publication_problem": shorten(encodable(self._published.problem), 500),
+        }
 
     def is_elsewhere(self, rule: str) -> bool:
         """Whether a full name of a rule may be that of a rule that another runner runs.

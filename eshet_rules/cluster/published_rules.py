@@ -55,6 +55,10 @@ class PublishedRules:
         self._threads = threads
         self._log = log
         self._logged = ""  # the last reason why nothing could be taken over
+        self.publication = ""
+        """The short hash of the publication that the folder has; empty if it has none."""
+        self.problem = ""
+        """Why the present publication could not be taken over; empty if it was."""
 
     async def begin(self) -> None:
         """Take over what is published; if that is not possible within some seconds, log why."""
@@ -108,8 +112,11 @@ class PublishedRules:
             if start is not None:
                 self._log_folder("nothing is published: see `eshet-rules publish --help`")
             return True
-        if publication.hash != await self._threads.run(lambda: self._folder.hash):
+        present = await self._threads.run(lambda: self._folder.hash)
+        self.publication = short_hash(present)
+        if publication.hash != present:
             return await self._take_over(publication, start)
+        self.problem = ""
         if start is not None:
             await self._compare(publication)
         return True
@@ -130,7 +137,8 @@ class PublishedRules:
         except (RulesError, OSError) as error:
             self._log_failure(error, publication)
             return False
-        self._logged = ""
+        self._logged = self.problem = ""
+        self.publication = short_hash(publication.hash)
         self._log_replaced(publication, replaced)
         return True
 
@@ -185,6 +193,7 @@ class PublishedRules:
     ) -> None:
         """Log why something could not be taken over, once for each kind of error."""
         shown = None if publication is None else short_hash(publication.hash)
+        self.problem = f"not {shown}: {safe_str(error)}" if shown else safe_str(error)
         if (reason := f"{shown} {type(error)}") != self._logged:
             self._logged = reason
             failed = RulesNotTakenOver(

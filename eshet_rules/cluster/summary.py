@@ -1,12 +1,12 @@
 """What a runner tells of itself and its cluster, as plain data for a message. No I/O."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Final
 
 from eshet.text import encodable, shorten
 from eshet_rules.cluster.entries import Modules, PresenceEntry
 from eshet_rules.cluster.roster import Roster
+from eshet_rules.config import ClusterSettings
 
 __all__ = ["summarize"]
 
@@ -15,21 +15,22 @@ _MOST_LISTED: Final = 100
 
 
 def summarize(
-    roster: Roster, presence: PresenceEntry, labels: Sequence[str], modules: Modules
+    roster: Roster, presence: PresenceEntry, settings: ClusterSettings, modules: Modules
 ) -> dict[str, Any]:
     """Return what a runner knows of its cluster.
 
     Args:
         roster: knows the runners and the leases.
         presence: the last sign of life of this runner.
-        labels: those of this runner.
+        settings: those of this runner.
         modules: those in its folder.
 
     Returns:
         Of this runner: `cluster`, `runner`: its name there, `host`, `labels`, `weight` and
         `draining`. Of all runners that are present: `runners`: the number of modules that each
         runs, by their names in the cluster. `without_runner`: the first modules of this folder
-        that no runner runs.
+        that no runner runs. `needs`: for those of them that no runner may run, the condition on
+        runners, by module.
     """
     counts = Counter[str]()
     taken = set()
@@ -37,14 +38,24 @@ def summarize(
         if roster.is_held(known.lease):
             counts[known.lease.runner] += 1
             taken.add(known.lease.module)
-    free = sorted({*modules.runs, *modules.excluded} - taken)
+    free = sorted({*modules.runs, *modules.excluded} - taken)[:_MOST_LISTED]
+    conditions = {each: settings.where_of(each) for each in free}
     return {
         "cluster": roster.cluster,
         "runner": encodable(presence.runner),
         "host": encodable(presence.host),
-        "labels": [encodable(each) for each in labels],
+        "labels": [encodable(each) for each in settings.labels],
         "weight": presence.weight,
         "draining": presence.is_draining,
         "runners": {encodable(each): counts[each] for each in sorted(roster.runners)},
-        "without_runner": [encodable(shorten(each, 200)) for each in free[:_MOST_LISTED]],
+        "without_runner": [_shown(each) for each in free],
+        "needs": {
+            _shown(module): _shown(where.text)
+            for module, where in conditions.items()
+            if where is not None and module not in roster.assignment.first
+        },
     }
+
+
+def _shown(text: str) -> str:
+    return encodable(shorten(text, 200))

@@ -136,8 +136,20 @@ def test_list_shows_the_rules_of_all_runners_and_modules_without_one(house: Pair
     assert lines[-3:] == [
         "runner attic: 2 modules, weight 100, labels of_attic",
         "runner cellar: 1 module, weight 0.01, labels of_cellar",
-        "camera: no runner of the cluster runs it",
+        "camera: no runner of the cluster runs it, it needs a runner with label == 'gpu'",
     ]
+
+
+def test_a_module_without_a_runner_is_named_with_the_reason(house: Pair) -> None:
+    listed = house.run("list", "camera")
+    [_, line] = listed.stdout.splitlines()
+    assert line == "camera: no runner of the cluster runs it, it needs a runner with label == 'gpu'"
+    reason = "no runner of the cluster runs camera, which needs a runner with label == 'gpu'"
+    for action in ("disable", "restart"):
+        refused = house.run(action, "camera")
+        assert (refused.stderr, refused.returncode) == (f"eshet-rules: {reason}\n", 1)
+    explained = house.run("why-not", "/camera", "--audit", "missing")
+    assert f"{reason}: what it writes is not known" in explained.stderr
 
 
 def test_list_as_json_has_the_runners_and_what_they_run(house: Pair) -> None:

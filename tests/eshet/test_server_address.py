@@ -22,7 +22,9 @@ def test_an_address_is_that_of_a_server_or_of_nats(text, expected):
     assert parse_server_address(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "a:b", "nats:house", "http://house", "nats://", "NATS://a"])
+@pytest.mark.parametrize(
+    "text", ["", "a:b", "nats:house", "nat://a", "nats://a:99999", "nats://", "NATS://a"]
+)
 def test_other_texts_are_no_addresses(text):
     with pytest.raises(ValueError, match=r"is not .*nats://HOST"):
         parse_server_address(text)

@@ -31,3 +31,9 @@ def test_only_what_is_named_is_shown(names, rules, broken):
 def test_a_name_of_nothing_is_an_error_that_says_what_may_be_meant():
     with pytest.raises(UnknownName, match="did you mean hall"):
         _named(RULES, BROKEN, ["hal"])
+
+
+def test_each_name_that_may_be_meant_is_named_once():
+    with pytest.raises(UnknownName) as raised:
+        _named(RULES, BROKEN, ["hall."])
+    assert str(raised.value).endswith("; did you mean hall or hall.light?")

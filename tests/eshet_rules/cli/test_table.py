@@ -153,14 +153,22 @@ def test_the_rules_of_a_cluster_have_a_runner_and_its_runners_stand_below():
     shown = table(
         [rule(runner="attic")],
         {},
-        members=[{**member, "modules": ["hall"]}, {"name": "cellar", "answers": False}],
-        without_runner=["camera"],
+        members=[
+            {**member, "modules": ["hall"]},
+            {**member, "modules": [], "publication": "3f2a91bc"},
+            {**member, "modules": [], "publication": "", "publication_problem": "not 3f: missing"},
+            {"name": "cellar", "answers": False},
+        ],
+        without_runner={"camera": "label == 'gpu'", "hall": ""},
     )
     head, of_rule, *below = click.unstyle(shown).splitlines()
     assert head.endswith("  RUNNER")
     assert of_rule.endswith("  attic")
     assert below == [
         "runner attic: 1 module, weight 2, labels up, draining",
+        "runner attic: 0 modules, weight 2, labels up, draining, publication 3f2a91bc",
+        "runner attic: 0 modules, weight 2, labels up, draining, publication none, not 3f: missing",
         "runner cellar: does not answer",
-        "camera: no runner of the cluster runs it",
+        "camera: no runner of the cluster runs it, it needs a runner with label == 'gpu'",
+        "hall: no runner of the cluster runs it",
     ]

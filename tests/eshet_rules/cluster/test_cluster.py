@@ -377,6 +377,7 @@ async def test_drain_gives_all_modules_up_until_it_is_undone(house):
     assert await house.call("/eshet_rules/attic/drain", True) == {
         "modules": [],
         "without_runner": [],
+        "was_draining": True,
     }
     await house.until_shared("attic", "cellar")
     assert await counts(house) == dict.fromkeys(MODULES, 1)

@@ -344,11 +344,14 @@ async def test_a_damaged_content_leaves_the_folder_as_it_was_until_it_is_publish
     failed = await at_real_pace(logged(log, "rules.not_taken_over"), advance)
     assert failed["publication"] == short_hash(made.hash)
     assert failed["error"].endswith("is damaged in NATS; publish the rules again")
+    assert attic.publication not in ("", failed["publication"])
+    assert attic.problem == f"not {failed['publication']}: {failed['error']}"
     await at_real_pace(asyncio.sleep(1), advance)  # it is tried again in vain
     assert present(folder) == texts(hall="1", bath="1")
     await publish(publishing, contents)
     await at_real_pace(logged(log, "rules.taken_over", 2), advance)
     assert present(folder) == contents
+    assert (attic.publication, attic.problem) == (short_hash(made.hash), "")
     assert log.events() == ["rules.taken_over", "rules.not_taken_over", "rules.taken_over"]
     running.cancel()
     await asyncio.wait([running])
