@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eshet.address import Address
 from eshet.server_address import ServerAddress
 from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
@@ -285,7 +284,7 @@ def _run(
     if shadow:
         from eshet_rules.shadow.running import run_shadow
 
-        start, server = run_shadow, server or Address("127.0.0.1")
+        start, server = run_shadow, configuration.server_of_runner
     running = start(
         folder,
         log,

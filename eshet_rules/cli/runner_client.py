@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from eshet.address import Address
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import ErrorValue
@@ -256,7 +255,7 @@ def connect_and_run(
 
     async def connect() -> _T:
         configuration = _configuration(config)
-        address = _address(server, configuration)
+        address = server or configuration.server_of_runner
         async with _connected(address) as client:
             return await work(client, str(address), configuration.server.name)
 
@@ -271,16 +270,6 @@ def _configuration(config: Path | None) -> Configuration:
         if config is not None:
             raise
         return Configuration()  # a mistake there must not prevent a query
-
-
-def _address(server: ServerAddress | None, configuration: Configuration) -> ServerAddress:
-    """Return the server of a runner with this configuration, as the runner itself finds it."""
-    if named := server or configuration.server.address:
-        return named
-    cluster = configuration.cluster
-    here = Address.parse(cluster.listen, lowest_port=0)
-    # A port that the system chooses is not known here; the tree has the runner as well.
-    return here if here.port or cluster.server is None else cluster.server
 
 
 @asynccontextmanager

@@ -398,6 +398,15 @@ class Configuration:
     bridges: Mapping[str, BridgeSettings] = field(default_factory=dict)
     file: Path = Path("eshet-rules.toml")
 
+    @property
+    def server_of_runner(self) -> ServerAddress:
+        """The server on which other programs find a runner with this configuration."""
+        if self.server.address is not None:
+            return self.server.address
+        here = Address.parse(self.cluster.listen, lowest_port=0)
+        # A port that the system chooses is not known here; the tree has the runner as well.
+        return here if here.port or self.cluster.server is None else self.cluster.server
+
     def for_rule(self, rule: str) -> RuleSettings:
         """Return the settings of a rule, given by its full name, such as `hall.hall_light`."""
         enabled, strategy = True, self.strategy

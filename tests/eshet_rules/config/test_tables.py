@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from eshet.nats.address import NatsAddress
+from eshet.server_address import parse_server_address
 from eshet.utils import RunInTask, RunSerially
-from eshet_rules.config import Configuration, ConfigurationFile, WebSettings
+from eshet_rules.config import (
+    ClusterSettings,
+    Configuration,
+    ConfigurationFile,
+    ServerSettings,
+    WebSettings,
+)
 from eshet_rules.supervision.limits import RuleLimits
 
 
@@ -116,3 +124,20 @@ def test_a_configuration_can_not_be_changed():
 )
 def test_the_page_has_a_url_for_others_only_where_they_can_open_it(settings, url):
     assert WebSettings(**settings).public_url == url
+
+
+@pytest.mark.parametrize(
+    ("address", "listen", "nats", "expected"),
+    [
+        (None, None, None, "127.0.0.1:11236"),
+        (None, "127.0.0.1:21231", "nats://nats1", "127.0.0.1:21231"),
+        ("house", "127.0.0.1:21231", "nats://nats1", "house:11236"),
+        (None, "127.0.0.1:0", "nats://nats1", "nats://nats1:4222/eshet"),
+    ],
+)
+def test_other_programs_find_a_runner_where_it_listens(address, listen, nats, expected):
+    server = ServerSettings(None if address is None else parse_server_address(address))
+    cluster = ClusterSettings(server=None if nats is None else NatsAddress.parse(nats))
+    if listen is not None:
+        cluster = dataclasses.replace(cluster, listen=listen)
+    assert str(Configuration(server=server, cluster=cluster).server_of_runner) == expected
