@@ -105,6 +105,9 @@ class JoinedServer(Server):
     def __repr__(self) -> str:
         return f"<JoinedServer at {self.address}>"
 
+    def __str__(self) -> str:
+        return str(self.address)
+
     @property
     def is_joined(self) -> bool:
         """Whether this server shares its tree with others now; false while it is cut off."""

@@ -1,3 +1,4 @@
+import types
 from textwrap import dedent
 
 import pytest
@@ -394,7 +395,8 @@ async def test_a_configured_rule_may_be_one_that_another_runner_of_the_cluster_r
 ):
     await running()
     configuration = configured("[rules.attic]\nenabled = false")
-    make(configuration, cluster=object()).check_patterns()
+    cluster = types.SimpleNamespace(switches=types.SimpleNamespace())
+    make(configuration, cluster=cluster).check_patterns()
     assert house.log.events() == []
     make(configuration).check_patterns()
     assert house.log.events() == ["config.unknown_rule"]
