@@ -54,6 +54,9 @@ _CHECK_AFTER: Final = 1.0
 _ELSEWHERE: Final = 2.0
 """Seconds in which the others have to say whether they know an event."""
 
+_ASK_EVERY: Final = 0.25
+"""Seconds after which those that have not answered are asked again."""
+
 _STALE: Final = codec.pack("stale_runner")
 _GONE: Final = codec.pack("client_exited")
 _NOT_FOUND: Final = codec.pack("path_not_found")
@@ -415,8 +418,11 @@ class Relay:
 
         self._next += 1
         number = self._next
-        self._emitted[number] = _Emitted(others, answer, self._loop)
-        self._send(f"{self._prefix}.known", path, number)
+
+        def ask() -> None:
+            self._send(f"{self._prefix}.known", path, number)
+
+        self._emitted[number] = _Emitted(others, ask, answer, self._loop)
 
     def _on_known(self, message: NatsMessage) -> None:
         is_known = self._router.knows_event(message.payload)
@@ -517,6 +523,7 @@ class _Emitted:
     Args:
         others: the ids of the servers to wait for. One that is about to join may answer as well,
             without knowing enough.
+        ask: asks them; called again while they do not answer, as they may be reconnecting.
         answer: called with whether one knows the event.
         loop: the event loop.
     """
@@ -524,12 +531,24 @@ class _Emitted:
     def __init__(
         self,
         others: Collection[str],
+        ask: Callable[[], None],
         answer: Callable[[bool], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._missing = set(others)
+        self._ask = ask
         self._answer = answer
-        self._timer = loop.call_later(_ELSEWHERE, self.give_up)
+        self._loop = loop
+        self._until = loop.time() + _ELSEWHERE
+        self._timer = loop.call_later(_ASK_EVERY, self._ask_again)
+        ask()
+
+    def _ask_again(self) -> None:
+        if self._loop.time() >= self._until:
+            self.give_up()
+            return
+        self._timer = self._loop.call_later(_ASK_EVERY, self._ask_again)
+        self._ask()
 
     def count(self, server: str, *, is_known: bool) -> None:
         """Count the answer of a server."""

@@ -130,8 +130,22 @@ def _extract(folder: Path, version: str, place: Path) -> None:
     if done.returncode:
         problem = done.stderr.decode(errors="replace").strip().splitlines()
         raise UnknownVersion(version, problem[-1] if problem else "git can't read it")
-    try:
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
-            files.extractall(place, filter="data")
-    except tarfile.FilterError as error:
-        raise UnknownVersion(version, f"{error}") from None
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
+        # Filters are new in Python 3.11.4, so the files are checked here.
+        files.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
+        for member in files:
+            _check_inside(version, place, member)
+            files.extract(member, place)
+
+
+def _check_inside(version: str, place: Path, member: tarfile.TarInfo) -> None:
+    """Check that a file, and what it links to, is inside of the folder.
+
+    Raises:
+        UnknownVersion: it is not.
+    """
+    inside, target = place.resolve(), (place / member.name).resolve()
+    if not target.is_relative_to(inside):
+        raise UnknownVersion(version, f"{member.name} would be outside of the folder")
+    if member.issym() and not (target.parent / member.linkname).resolve().is_relative_to(inside):
+        raise UnknownVersion(version, f"{member.name} is a link to outside of the folder")

@@ -182,7 +182,7 @@ def test_a_runner_may_share_nothing(house: House) -> None:
     [
         (["--cluster"], 2, "a cluster needs NATS servers: name them with --server nats://HOST"),
         (["--server", "nats://house"], 2, "--server is for --cluster"),
-        (["--cluster", "--server", "house:1"], 2, "such as --server nats://house:1"),
+        (["--cluster", "--server", "house:1"], 2, "--server nats://HOST, not house:1"),
         (["--cluster", "--server", "nats://a/b/c"], 2, "is not the address of NATS servers"),
         (["--cluster", "--audit", "here"], 2, "choose one"),
         (["--cluster", "--cause", "a-1", "--chain"], 2, "--chain reads from files"),

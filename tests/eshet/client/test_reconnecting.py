@@ -250,7 +250,7 @@ async def test_what_was_registered_is_there_again_after_an_outage(kit: Kit) -> N
 
 async def test_the_delays_begin_again_after_a_connection_that_lasted(kit: Kit) -> None:
     kit.manager.start()
-    for lasted, is_short in ((100, True), (100, True), (0.1, False), (1.4, False), (9, True)):
+    for lasted, is_short in ((100, True), (100, True), (0.1, False), (1.3, False), (9, True)):
         await kit.advance(lasted)
         before = asyncio.get_running_loop().time()
         await kit.cut()
