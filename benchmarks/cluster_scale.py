@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import math
 import os
 import statistics
 import subprocess
@@ -118,15 +119,17 @@ class House:
             await self.client.event_emit(f"/press/{name}", self._number)
 
     async def all_answer(self) -> float:
-        """Press those that have not answered until all have; return how long that took."""
+        """Press those that have not answered each second; return how long it took until all had."""
         began = time.monotonic()
         missing = set(self.modules)
+        first, pressed_at = self._number, -math.inf
         while missing:
-            since = self._number
-            for name in missing:
-                await self.press_one(name)
-            await asyncio.sleep(0.05)
-            missing -= {name for name, number in self.answered if number > since}
+            if time.monotonic() - pressed_at > 1:
+                pressed_at = time.monotonic()
+                for name in missing:
+                    await self.press_one(name)
+            await asyncio.sleep(0.02)
+            missing -= {name for name, number in self.answered if number > first}
             if time.monotonic() - began > _PATIENCE:
                 raise TimeoutError(f"{len(missing)} modules do not answer")
         return time.monotonic() - began
