@@ -557,7 +557,7 @@ class NotPublishable(RulesError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         super().__init__("\n".join([*problems, "nothing was published"]))
 
 
@@ -604,7 +604,7 @@ class PublicationNotFound(RulesError):
 
     def __init__(self, digits: str, candidates: Sequence[str]) -> None:
         self.digits = digits
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[str, ...] = tuple(candidates)
         several = bool(candidates) and all(each.startswith(digits) for each in candidates)
         problem = "several publications begin with" if several else "there is no publication"
         there_are = f"; there are: {', '.join(candidates)}" if candidates else ""
@@ -633,7 +633,7 @@ class RulesNotPublished(RulesError):
 
     def __init__(self, folder: Path, files: Sequence[str]) -> None:
         self.folder = folder
-        self.files = tuple(files)
+        self.files: tuple[str, ...] = tuple(files)
         names = ", ".join(first_names(list(files)))
         super().__init__(
             f"{folder} has rules of its own, which published ones do not replace: {names}; "

@@ -37,7 +37,7 @@ class NatsTransport(Transport, asyncio.Protocol):
         self._buffer = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Final[asyncio.Future[None]] = self._loop.create_future()
-        self.has_tls = False
+        self.has_tls: bool = False
         """Whether the connection uses TLS."""
         self.error: Exception | None = None
         """Why the connection ended; None if the server closed it, or it was closed here."""

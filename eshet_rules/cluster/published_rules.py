@@ -55,9 +55,9 @@ class PublishedRules:
         self._threads = threads
         self._log = log
         self._logged = ""  # the last reason why nothing could be taken over
-        self.publication = ""
+        self.publication: str = ""
         """The short hash of the publication that the folder has; empty if it has none."""
-        self.problem = ""
+        self.problem: str = ""
         """Why the present publication could not be taken over; empty if it was."""
 
     async def begin(self) -> None:
