@@ -98,8 +98,8 @@ class ClientObserver:
     """Starts a cause for each input, and finds the output that led to it; in one event loop.
 
     A subclass overrides `on_input`, `sent`, `on_skipped`, `on_acted`, `on_act_skipped`, `connected`
-    and `disconnected`, which do nothing here. They are called in the context, and with the cause,
-    of the input or output.
+    and `disconnected`, which do nothing here, and `wants_inputs`. They are called in the context,
+    and with the cause, of the input or output.
 
     Args:
         shared: another observer, whose outputs are found as well, and which finds those of this
@@ -153,6 +153,11 @@ class ClientObserver:
     def first_visible(self) -> int:
         """Return the `seen` of a new receiver: no earlier output is a parent of its inputs."""
         return self._echoes.next_number
+
+    @property
+    def wants_inputs(self) -> bool:
+        """Whether `OutputSpan.inputs` is used; if it is not, it may be None."""
+        return False
 
     def on_input(self, kind: str, path: str, value: object) -> None:
         """Handle an input, with its cause and in the context of the callback that receives it."""

@@ -51,7 +51,10 @@ class Inputs:
             self._shape = shape
             inputs = filter(_is_input, upstream(self._node))
             self._nodes = [(each.describe(), each) for each in inputs]
-        return {name: each.value for name, each in self._nodes}
+        values = {}
+        for name, each in self._nodes:  # a comprehension is a call, before Python 3.12
+            values[name] = each.value
+        return values
 
 
 def _is_input(node: Node) -> bool:

@@ -242,7 +242,7 @@ class _Sink(HeldOutput):
         strategy: see `action_call`.
     """
 
-    __slots__ = ("_client", "_code", "_made_in", "_run", "_send_value", "inputs")
+    __slots__ = ("_code", "_made_in", "_run", "_send_value", "client", "inputs")
 
     def __init__(
         self,
@@ -262,7 +262,7 @@ class _Sink(HeldOutput):
             skip=_skip_notifier(client, code, path),
         )
         self.inputs: Final = Inputs(node_of(source))
-        self._client = client
+        self.client: Final = client
         self._code = code
         self._made_in = copy_context()
         # A user's own strategy may return any callable.
@@ -279,7 +279,7 @@ class _Sink(HeldOutput):
     def send_now(self, value: Any) -> PendingRequest | None:
         """Send a value in this step, if that is possible; see `Client.send_now`."""
         message = list(value) if self._code == ActionCall.code else value
-        return self._client.send_now(self._code, self.path, message)
+        return self.client.send_now(self._code, self.path, message)
 
     def unfinished(self) -> list[tuple[object, Cause | None]]:
         """See `HeldOutput`."""
@@ -296,7 +296,7 @@ class _Sink(HeldOutput):
     def resume(self, value: Any) -> None:
         """See `HeldOutput`."""
         message = list(value) if self._code == ActionCall.code else value
-        resume(self._client, self._code, self.path, message)
+        resume(self.client, self._code, self.path, message)
 
     @property
     def has_failed(self) -> bool:
@@ -325,7 +325,7 @@ class _Sink(HeldOutput):
     async def _check(self, value: object, *, after_return: bool) -> None:
         try:
             with use_scope(None):  # the rule itself does not read the path
-                shown = await self._client.get(self.path)
+                shown = await self.client.get(self.path)
         except EshetError:
             shown = NoValue
         if not is_same(self.last, [value]):
@@ -334,7 +334,7 @@ class _Sink(HeldOutput):
             if not after_return:
                 self.skip(value, "unchanged")
             return
-        if after_return and self._client.observer is not None:
+        if after_return and self.client.observer is not None:
             current.set(Cause("owner", self.path))  # this context belongs to the task
         self(value)
 
@@ -363,8 +363,9 @@ class _SendTask(SendingTask):
         self.value: Final[Any] = value
         self._sink = sink
         self._function = function
-        # Without a cause nobody asks for them.
-        self._inputs = None if self.cause is None else sink.inputs.now()
+        self._inputs = None
+        if self.cause is not None and (observer := sink.client.observer) is not None:
+            self._inputs = sink.inputs.now() if observer.wants_inputs else None
 
     def __repr__(self) -> str:
         """Return the name of the task for messages."""
@@ -430,13 +431,13 @@ class _StateOutput(HeldOutput):
             run(_SendTask(self, publish, value))
 
         super().__init__("state_register", state.path, send, follows=True, skip=skip)
+        self.client: Final = state.client
         self.inputs: Final = inputs
-        self._state = state
 
     def send_now(self, value: object) -> PendingRequest | None:
         """Publish a value in this step, if that is possible; see `Client.send_now`."""
         value = Unknown if is_unknown(value) else value
-        return self._state.client.send_now(StateChanged.code, self.path, value)
+        return self.client.send_now(StateChanged.code, self.path, value)
 
     def __call__(self, value: object) -> None:
         """Publish a value, or hold it back; an unknown value is published as well."""
@@ -450,7 +451,7 @@ class _StateOutput(HeldOutput):
         held, self.held = self.held, None
         if held:
             value = Unknown if is_unknown(held[0]) else held[0]
-            if not has_published(self._state.client, self._state.path, value):
+            if not has_published(self.client, self.path, value):
                 self(value)
             else:
                 self.skip(value, "unchanged")

@@ -71,6 +71,11 @@ class RecordingObserver(ClientObserver):
         self._redacts = bool(recorder.redaction)
         self._clock = wall_clock()
 
+    @property
+    def wants_inputs(self) -> bool:
+        """See `ClientObserver`."""
+        return self._recorder.wants_debug
+
     def on_input(self, kind: Any, path: str, value: Any) -> None:
         """See `ClientObserver`."""
         if not self._recorder.wants_debug:
@@ -93,9 +98,11 @@ class RecordingObserver(ClientObserver):
             kind=kind,
             path=path,
             value=self._redacted(path, value),
-            unknown=value is Unknown,
-            trigger=trigger,
         )
+        if value is Unknown:
+            record.unknown = True
+        if trigger is not None:
+            record.trigger = trigger
         self._recorder.last.note_input(record)
         # At once, so that it is in the trail even if the rule ends the process.
         self._recorder.record(record, at_once=True)
@@ -207,18 +214,25 @@ class RecordingObserver(ClientObserver):
             path=path,
             value=self._redacted(path, value),
             outcome=outcome,
-            unknown=value is Unknown,
             result=result,
-            error=error,
-            why=why,
             duration=duration,
             attempt=current_attempt.get(),
-            trigger=trigger,
             after_input=after_input,
-            after_s=after_s,
             inputs=known,
-            unknown_inputs=unknown,
         )
+        # Fields that most records do not have: to pass all of them takes four times as long.
+        if value is Unknown:
+            record.unknown = True
+        if error is not None:
+            record.error = error
+        if why is not None:
+            record.why = why
+        if trigger is not None:
+            record.trigger = trigger
+        if after_s is not None:
+            record.after_s = after_s
+        if unknown is not None:
+            record.unknown_inputs = unknown
         self._recorder.last.note_output(record)
         self._recorder.record(record)
 

@@ -174,10 +174,12 @@ class Trail:
         """Append all collected records with one write; return whether they are acknowledged."""
         with self._lock:
             self._collected_size = 0
-            lines: list[bytes] = []
-            while self._collected:  # one by one: another thread may collect meanwhile
-                lines.append(self._collected.popleft())
-            if lines:
+            collected = self._collected
+            if len(collected) == 1:
+                self._append(collected.popleft(), 1, self._collected_until)
+            elif collected:
+                # One by one: another thread may collect meanwhile.
+                lines = [collected.popleft() for _ in range(len(collected))]
                 self._append(b"".join(lines), len(lines), self._collected_until)
             acknowledged = self._error is None
         if self._problems:
