@@ -1345,7 +1345,7 @@ class ModuleGivenUp(Record, kw_only=True):
         Meta(
             description="`moved`: another runner is to run it; `draining`, `stopping`: this runner "
             "is to run no modules, or stops; `removed`: its file was removed; `unfit`: it can't be "
-            "loaded here, or all of its rules are quarantined, and another runner may run it"
+            "loaded here, or this runner is in safe mode, and another runner may run it"
         ),
     ]
     to: Annotated[str | None, Meta(description="the runner that is to run it")] = None

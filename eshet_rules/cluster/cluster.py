@@ -49,6 +49,7 @@ from eshet_rules.cluster.published_folder import PublishedFolder
 from eshet_rules.cluster.published_rules import PublishedRules
 from eshet_rules.cluster.publishing import RULES, Publishing
 from eshet_rules.cluster.roster import Roster
+from eshet_rules.cluster.shared_quarantine import SharedQuarantine
 from eshet_rules.cluster.shared_switches import SharedSwitches
 from eshet_rules.cluster.shared_trail import trail_stream
 from eshet_rules.cluster.summary import summarize
@@ -58,6 +59,7 @@ from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.snapshot import ModuleSnapshot
+from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.guard.rule_loop import RuleLoop
 from eshet_rules.threads import Threads
 
@@ -115,12 +117,13 @@ class Cluster:
         self._leases_bucket = bucket("leases")
         self._checkpoints_bucket = bucket("checkpoints")
         self._rules_bucket = bucket(RULES)
-        switches = bucket("switches")
+        switches, quarantine = bucket("switches"), bucket("quarantine")
         self._buckets = [
             self._runners_bucket,
             self._leases_bucket,
             self._checkpoints_bucket,
             switches,
+            quarantine,
         ]
         if settings.rules == "published":
             self._buckets.append(self._rules_bucket)
@@ -153,6 +156,9 @@ class Cluster:
         )
         self.switches: Final = SharedSwitches(switches, name, log)
         """The rules that were enabled or disabled by command."""
+        self.quarantine: Final = SharedQuarantine(quarantine, name, self.runner, log)
+        """The rules that have ended a runner."""
+        self._guard: Guard | None = None
         self._attached: ModuleLoader | None = None
         self._suspension: Suspension | None = None
         self._others: set[str] = set()
@@ -212,19 +218,20 @@ class Cluster:
         self,
         reloader: Reloader,
         local: Mapping[str, ModuleSnapshot],
-        is_quarantined: Callable[[str], bool],
+        guard: Guard | None,
     ) -> None:
         """Let a reloader load and unload the modules.
 
         Args:
             reloader: loads and unloads them.
             local: see `ModuleLoader`.
-            is_quarantined: see `ModuleLoader`.
+            guard: knows which rules have ended this runner, and whether it is in safe mode.
         """
+        self._guard = guard
         self._attached = ModuleLoader(
             reloader,
             local,
-            is_quarantined,
+            lambda rule: guard is not None and guard.is_in_safe_mode(rule),
             self._leases,
             self._checkpoints,
             self.server,
@@ -393,6 +400,8 @@ class Cluster:
                 self._keep_buckets,
                 self.switches.tell,
                 self.switches.follow,
+                self.quarantine.tell,
+                self.quarantine.follow,
             ):
                 tasks.create_task(run())
 
@@ -404,6 +413,8 @@ class Cluster:
         await self._watch(self._runners_bucket, roster.on_runner_entry, roster.reset_runners)
         await self._watch(self._leases_bucket, roster.on_lease_entry, roster.reset_leases)
         self._watches.append(await self.switches.open())
+        self._watches.append(await self.quarantine.open())
+        self.quarantine.add([] if self._guard is None else self._guard.own_blames)
 
     async def _watch(
         self,

@@ -55,8 +55,8 @@ class ModuleLoader:
     Args:
         reloader: loads and unloads the modules.
         local: snapshots of an earlier process of this runner, by module.
-        is_quarantined: whether a rule, given its full name, does not run here as the process has
-            failed with it.
+        is_in_safe_mode: whether a rule, given its full name, does not run here as the last starts
+            have failed.
         leases: of this runner.
         checkpoints: the snapshots of all modules of the cluster.
         server: of this runner.
@@ -68,7 +68,7 @@ class ModuleLoader:
         self,
         reloader: Reloader,
         local: Mapping[str, ModuleSnapshot],
-        is_quarantined: Callable[[str], bool],
+        is_in_safe_mode: Callable[[str], bool],
         leases: Leases,
         checkpoints: SharedCheckpoints,
         server: JoinedServer,
@@ -78,7 +78,7 @@ class ModuleLoader:
         self.reloader: Final = reloader
         """Loads and unloads the modules."""
         self._local = dict(local)
-        self._is_quarantined = is_quarantined
+        self._is_in_safe_mode = is_in_safe_mode
         self._leases = leases
         self._checkpoints = checkpoints
         self._server = server
@@ -116,16 +116,16 @@ class ModuleLoader:
     def unfit(self) -> set[str]:
         """Return the modules whose leases this runner holds, but which it can't run.
 
-        Either one can't be loaded, and no earlier version runs; or all its rules are quarantined.
+        Either one can't be loaded, and no earlier version runs; or this runner is in safe mode.
         """
         reloader = self.reloader
         broken = reloader.broken.keys() - reloader.instances.keys()
-        quarantined = {
+        kept_safe = {
             module
             for module, rules in reloader.rules.items()
-            if rules and all(map(self._is_quarantined, rules))
+            if rules and all(map(self._is_in_safe_mode, rules))
         }
-        return (broken | quarantined) & self._to_load & self._leases.held.keys()
+        return (broken | kept_safe) & self._to_load & self._leases.held.keys()
 
     def _admitted(self) -> dict[str, Source]:
         return {

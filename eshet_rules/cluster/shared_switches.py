@@ -1,44 +1,29 @@
 """Rules that were enabled or disabled by command, for all runners of a cluster.
 
-    PREFIX_switches   CLUSTER.MODULE.RULE   whether the rule was enabled or disabled
-
-So a runner that joins later, or could not be asked, does the same as the others. The last command
-holds. Each runner also keeps what it knows in its state folder.
+The last command holds. Each runner also keeps what it knows in its state folder.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable
 
-import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.nats.bucket import Bucket
-from eshet.nats.entry import Entry
-from eshet.nats.exceptions import NatsError
-from eshet.nats.watch import Watch
-from eshet_rules.audit.records import ComponentFailed, emit
-from eshet_rules.cluster.entries import pack, role_of, unpack
+from eshet_rules.cluster.shared_values import SharedValue, SharedValues
 
-__all__ = ["SharedSwitches"]
-
-_RETRY: Final = 0.5
-"""Seconds until something that NATS has not answered is tried again."""
+__all__ = ["SharedSwitches", "Switch"]
 
 
-class _Switch(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry.
+class Switch(SharedValue, frozen=True, kw_only=True):
+    """A rule that was enabled or disabled.
 
     Args:
-        rule: the full name of the rule.
-        on: whether it was enabled, not disabled.
+        on: whether it was enabled.
     """
 
-    rule: str
     on: bool
 
 
-class SharedSwitches:
+class SharedSwitches(SharedValues[Switch]):
     """Tells the other runners which rules were enabled or disabled here, and follows them.
 
     Args:
@@ -48,70 +33,8 @@ class SharedSwitches:
     """
 
     def __init__(self, bucket: Bucket, cluster: str, log: FilteringBoundLogger) -> None:
-        self.on_change: Callable[[Mapping[str, bool]], Awaitable[object]] = _ignore
-        """Called with rules by their full names, and whether they were enabled or disabled."""
-        self._bucket = bucket
-        self._cluster = cluster
-        self._log = log
-        self._received: dict[str, bool] = {}
-        self._unsent: dict[str, bool] = {}
-        self._has_received = asyncio.Event()
-        self._has_unsent = asyncio.Event()
+        super().__init__(bucket, cluster, Switch, log)
 
     def switch(self, rules: Iterable[str], on: bool) -> None:
         """Tell the others, soon, that rules were enabled or disabled."""
-        self._unsent.update(dict.fromkeys(rules, on))
-        self._has_unsent.set()
-
-    async def open(self) -> Watch:
-        """Follow the others from now on; return when all that was stored so far is followed."""
-        is_ready = asyncio.Event()
-        watch = self._bucket.watch(self._on_entry, is_ready.set, lambda: None)
-        await is_ready.wait()
-        await self._follow_now()
-        return watch
-
-    async def follow(self) -> None:
-        """Follow the others whenever something has changed, forever."""
-        while True:
-            await self._has_received.wait()
-            await self._follow_now()
-
-    async def tell(self) -> None:
-        """Tell the others whenever something has changed here, forever."""
-        while True:
-            await self._has_unsent.wait()
-            self._has_unsent.clear()
-            try:
-                await self._send_all()
-            except NatsError:
-                await asyncio.sleep(_RETRY)
-                self._has_unsent.set()
-
-    async def _send_all(self) -> None:
-        for rule, on in list(self._unsent.items()):
-            key = role_of(self._cluster, rule)
-            await self._bucket.put(key, pack(_Switch(rule=rule, on=on)), None)
-            if self._unsent.get(rule) is on:
-                del self._unsent[rule]
-
-    async def _follow_now(self) -> None:
-        self._has_received.clear()
-        received, self._received = self._received, {}
-        later = {rule: on for rule, on in received.items() if rule not in self._unsent}
-        if not later:
-            return
-        try:
-            await self.on_change(later)
-        except Exception as error:
-            emit(self._log, ComponentFailed(component="cluster"), error=error)
-
-    def _on_entry(self, entry: Entry) -> None:
-        switch = unpack(entry, _Switch)
-        if switch is not None and entry.key == role_of(self._cluster, switch.rule):
-            self._received[switch.rule] = switch.on
-            self._has_received.set()
-
-
-async def _ignore(_: object) -> None:
-    """The callback before another is set."""
+        self.tell_soon(Switch(rule=rule, on=on) for rule in rules)

@@ -43,6 +43,8 @@ from eshet_rules.supervision.guard.guard import Guard
 
 if TYPE_CHECKING:
     from eshet_rules.cluster.cluster import Cluster
+    from eshet_rules.cluster.shared_quarantine import SharedBlame
+    from eshet_rules.cluster.shared_switches import Switch
 
 __all__ = ["Control"]
 
@@ -110,6 +112,7 @@ class Control:
         self._cluster = cluster
         if cluster is not None:
             cluster.switches.on_change = self._switch_as_others
+            cluster.quarantine.on_change = self._quarantine_as_others
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
@@ -249,28 +252,37 @@ class Control:
     async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
         rules = sorted(self._find(names, elsewhere=True))
         emit(self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules))
-        if on and self._guard is not None:
-            self._guard.release(rules)
+        released = [] if not on or self._guard is None else self._guard.release(rules)
         if self._cluster is not None:
             self._cluster.switches.switch(rules, on)
+            self._cluster.quarantine.release(released)
             self._cluster.try_again()
         await self._set_switches(rules, on=on)
         return rules
 
-    async def _switch_as_others(self, switches: Mapping[str, bool]) -> None:
+    async def _switch_as_others(self, switches: "Mapping[str, Switch]") -> None:
         """Enable and disable the rules that were enabled or disabled at other runners."""
         switched = self._switches.all()
         for on in (True, False):
             rules = [
                 rule
-                for rule, is_on in switches.items()
-                if is_on is on and switched.get(rule, self._is_configured(rule)) is not on
+                for rule, switch in switches.items()
+                if switch.on is on and switched.get(rule, self._is_configured(rule)) is not on
             ]
             if rules:
                 emit(
                     self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules)
                 )
                 await self._set_switches(rules, on=on)
+
+    async def _quarantine_as_others(self, blames: "Mapping[str, SharedBlame]") -> None:
+        """Disable the rules that have ended other runners, until they are enabled there."""
+        released = {rule: each.released for rule, each in blames.items()}
+        ended = [each.blame for each in blames.values() if not each.is_released]
+        if self._guard is not None and self._guard.follow(ended, released):
+            self._reloader.configure(self._settings())
+            await self._reloader.follow()
+            await self._reloader.update(await self._scan())  # without those that end it at import
 
     async def _set_switches(self, rules: Collection[str], *, on: bool) -> None:
         configured = {rule for rule in rules if self._is_configured(rule) is on}

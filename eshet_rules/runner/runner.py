@@ -132,11 +132,7 @@ class Runner:
         )
         self._cluster = cluster
         if cluster is not None:
-            cluster.attach(
-                self._reloader,
-                inherited,
-                lambda rule: guard is not None and guard.disabled_reason(rule) is not None,
-            )
+            cluster.attach(self._reloader, inherited, guard)
             if recorder is not None and recorder.trail is not None:
                 recorder.token_of = cluster.token_of
                 cluster.share_trail(recorder.trail.file, OneThread(self._threads))

@@ -17,7 +17,7 @@ from eshet.user_errors import error_text, is_error, plain_error
 from eshet_rules.audit.records import LoopBroken, StopPrevented, emit
 from eshet_rules.modules.discovery import Source
 from eshet_rules.supervision.guard.crash import CrashFile
-from eshet_rules.supervision.guard.quarantine import Quarantine
+from eshet_rules.supervision.guard.quarantine import Blame, Quarantine
 from eshet_rules.supervision.guard.rule_loop import RuleLoop
 from eshet_rules.supervision.guard.watchdog import Place, Watchdog, place_of
 from eshet_rules.supervision.limits import RuleLimits
@@ -67,10 +67,22 @@ class Guard:
         """Return why a rule is disabled, given its full name; None if it may run."""
         return None if self._quarantine is None else self._quarantine.disabled_reason(rule)
 
-    def release(self, rules: Iterable[str]) -> None:
-        """Release rules from quarantine, given their full names."""
-        if self._quarantine is not None:
-            self._quarantine.release(list(rules))
+    def is_in_safe_mode(self, rule: str) -> bool:
+        """Whether a rule, given its full name, does not run because of safe mode."""
+        return self._quarantine is not None and self._quarantine.is_in_safe_mode(rule)
+
+    def release(self, rules: Iterable[str]) -> list[Blame]:
+        """Release rules from quarantine; see `Quarantine.release`."""
+        return [] if self._quarantine is None else self._quarantine.release(rules)
+
+    @property
+    def own_blames(self) -> list[Blame]:
+        """The crashes of this runner whose rules are in quarantine."""
+        return [] if self._quarantine is None else self._quarantine.own
+
+    def follow(self, blames: Iterable[Blame], released: Mapping[str, str]) -> bool:
+        """Disable rules that have ended other runners; see `Quarantine.follow`."""
+        return self._quarantine is not None and self._quarantine.follow(blames, released)
 
     def mark_clean_exit(self) -> None:
         """Note that the process is about to exit normally, even if the exit has to be forced."""

@@ -7,7 +7,7 @@ rule, the next start is in safe mode: all rules are disabled.
 
 import ast
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -58,6 +58,7 @@ class Blame:
         versions: versions of modules, by name; the rule is released when one of them changes.
         time: when the crash was attributed, in UTC.
         at_import: whether the crash happened during the import; then the module is not imported.
+        runner: the runner of the cluster that has crashed; empty for this one.
     """
 
     module: str
@@ -67,6 +68,7 @@ class Blame:
     versions: dict[str, str]
     time: str
     at_import: bool = False
+    runner: str = ""
 
     @property
     def name(self) -> str:
@@ -77,7 +79,12 @@ class Blame:
     def why(self) -> str:
         """Why the rule is disabled, and what to do."""
         remedy = "" if self.at_import else f", or run `eshet-rules enable {self.name}`"
-        return f"it ended the runner at {self.file}:{self.line}; fix and save its file" + remedy
+        runner = f"the runner {self.runner}" if self.runner else "the runner"
+        return f"it ended {runner} at {self.file}:{self.line}; fix and save its file{remedy}"
+
+    def holds(self, versions: Mapping[str, str]) -> bool:
+        """Whether it concerns these versions of modules, by name."""
+        return self.versions.items() <= versions.items()
 
     def concerns(self, rule: str) -> bool:
         """Whether this concerns a rule, given by its full name."""
@@ -101,6 +108,8 @@ class Quarantine:
         self._limits = limits
         self._blames: list[Blame] = []
         self._written: list[Blame] = []
+        self._elsewhere: dict[str, Blame] = {}  # by name, also of versions that are not here
+        self._versions: dict[str, str] = {}  # of the present sources
         self._safe: str | None = None
         self._released: set[str] = set()  # rules and modules that run in spite of safe mode
         self._at_start: dict[str, str] = {}  # the versions of modules
@@ -109,6 +118,11 @@ class Quarantine:
     def crash_file(self) -> Path:
         """The crash file, which the next start reads."""
         return self._folder / _CRASH
+
+    @property
+    def own(self) -> list[Blame]:
+        """The crashes of this runner whose rules are in quarantine."""
+        return [each for each in self._blames if not each.runner]
 
     def begin(self, sources: Mapping[str, Source]) -> None:
         """Read the crash file of the previous process, if there is one, and count this start.
@@ -130,10 +144,7 @@ class Quarantine:
         self._write(_STARTS, [*starts, _now()])
         self.admit(sources)
         for each in self._blames:
-            emit(
-                self._log,
-                RuleQuarantined(rule=each.name, why=each.why, file=each.file, line=each.line),
-            )
+            self._log_quarantined(each)
 
     def mark_healthy(self) -> None:
         """Note that this start has succeeded: the process has run for long, or exits normally."""
@@ -145,9 +156,10 @@ class Quarantine:
         Args:
             sources: the present content of the rules folder.
         """
-        if self._blames or self._safe is not None:
-            versions = {name: source.version for name, source in sources.items()}
-            self._keep(each for each in self._blames if each.versions.items() <= versions.items())
+        self._versions = versions = {name: source.version for name, source in sources.items()}
+        if self._blames or self._elsewhere or self._safe is not None:
+            self._keep(each for each in self._blames if each.holds(versions))
+            self._adopt()
             self._released |= {n for n, v in versions.items() if self._at_start.get(n) != v}
         kept_out = {each.module for each in self._blames if each.at_import}
         return {name: source for name, source in sources.items() if name not in kept_out}
@@ -161,10 +173,31 @@ class Quarantine:
             return None
         return self._safe
 
-    def release(self, rules: Iterable[str]) -> None:
-        """Release rules, given their full names."""
+    def is_in_safe_mode(self, rule: str) -> bool:
+        """Whether a rule, given its full name, does not run because of safe mode."""
+        return self._safe is not None and self.disabled_reason(rule) == self._safe
+
+    def release(self, rules: Iterable[str]) -> list[Blame]:
+        """Release rules, given their full names, and return what they were in quarantine for."""
+        rules = list(rules)
         self._released |= set(rules)
-        self._keep(each for each in self._blames if not any(map(each.concerns, rules)))
+        return self._drop(lambda blame: any(map(blame.concerns, rules)))
+
+    def follow(self, blames: Iterable[Blame], released: Mapping[str, str]) -> bool:
+        """Disable rules that have ended other runners, in the versions with which they did.
+
+        Args:
+            blames: their crashes.
+            released: when rules and modules were enabled elsewhere, by name, in UTC.
+
+        Returns:
+            Whether other rules are in quarantine now.
+        """
+        before = self._blames
+        self._drop(lambda blame: blame.time <= released.get(blame.name, ""))
+        self._elsewhere.update({each.name: each for each in blames})
+        self._adopt()
+        return self._blames != before
 
     def write_again(self) -> None:
         """Write the list of disabled rules again after the folder was deleted."""
@@ -186,11 +219,36 @@ class Quarantine:
             ),
         )
 
+    def _adopt(self) -> None:
+        """Disable the rules that have ended other runners in the present versions."""
+        known = {each.name for each in self._blames}
+        found = [
+            each
+            for each in self._elsewhere.values()
+            if each.name not in known and each.holds(self._versions)
+        ]
+        self._keep([*self._blames, *found])
+        for each in found:
+            self._log_quarantined(each)
+
+    def _drop(self, is_over: Callable[[Blame], bool]) -> list[Blame]:
+        """Release what is over, and return it."""
+        over = {
+            each.name: each for each in (*self._blames, *self._elsewhere.values()) if is_over(each)
+        }
+        self._elsewhere = {n: each for n, each in self._elsewhere.items() if n not in over}
+        self._keep(each for each in self._blames if each.name not in over)
+        return list(over.values())
+
     def _keep(self, blames: Iterable[Blame]) -> None:
         self._blames = list(blames)
         if self._blames != self._written:
             self._written = self._blames
             self._write(_BLAMED, self._blames)
+
+    def _log_quarantined(self, blame: Blame) -> None:
+        record = RuleQuarantined(rule=blame.name, why=blame.why, file=blame.file, line=blame.line)
+        emit(self._log, record)
 
     def _keep_crash_file(self) -> None:
         kept = self._folder / f"crash-{_now().replace(':', '')}"

@@ -395,7 +395,9 @@ async def test_a_configured_rule_may_be_one_that_another_runner_of_the_cluster_r
 ):
     await running()
     configuration = configured("[rules.attic]\nenabled = false")
-    cluster = types.SimpleNamespace(switches=types.SimpleNamespace())
+    cluster = types.SimpleNamespace(
+        switches=types.SimpleNamespace(), quarantine=types.SimpleNamespace()
+    )
     make(configuration, cluster=cluster).check_patterns()
     assert house.log.events() == []
     make(configuration).check_patterns()

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,77 @@ def test_a_module_that_blocked_its_import_is_kept_out(rules, quarantine):
     kept.begin(rules.sources())
     assert "hall" not in kept.admit(rules.sources())
     assert "bath" in kept.admit(rules.sources())
+
+
+# --- other runners of a cluster -----------------------------------------------------------------
+
+
+@pytest.fixture
+def ended_attic(rules, stack):
+    """Return the crash of another runner in the present version of a file."""
+
+    def ended(*lines):
+        [found] = attribute(stack(*lines), rules.sources())
+        return replace(found, runner="attic")
+
+    return ended
+
+
+def test_a_rule_that_ended_another_runner_stays_off_until_its_file_changes(
+    rules, quarantine, ended_attic, log
+):
+    kept = quarantine()
+    kept.begin(rules.sources())
+    ended = ended_attic(("hall.py", 7, "changed"))
+    assert kept.follow([ended], {})
+    assert not kept.follow([ended], {})  # it is known
+    assert kept.disabled_reason("hall.light").startswith("it ended the runner attic at ")
+    assert log.events().count("rule.quarantined") == 1
+    assert kept.own == []
+    again = quarantine()
+    again.begin(rules.sources())
+    assert again.disabled_reason("hall.light") is not None
+    rules.write("hall.py", HALL + "\n")
+    again.admit(rules.sources())
+    assert again.disabled_reason("hall.light") is None
+
+
+def test_a_version_that_ended_another_runner_stays_off_when_it_comes_here(
+    rules, quarantine, ended_attic
+):
+    ended = ended_attic(("hall.py", 7, "changed"))
+    rules.write("hall.py", HALL + "\n")
+    kept = quarantine()
+    kept.begin(rules.sources())
+    assert not kept.follow([ended], {})
+    assert kept.disabled_reason("hall.light") is None
+    rules.write("hall.py", HALL)
+    kept.admit(rules.sources())
+    assert kept.disabled_reason("hall.light") is not None
+
+
+def test_a_module_that_ended_another_runner_at_import_is_kept_out(rules, quarantine, ended_attic):
+    kept = quarantine()
+    kept.begin(rules.sources())
+    assert kept.follow([ended_attic(("hall.py", 2, "<module>"))], {})
+    assert "hall" not in kept.admit(rules.sources())
+
+
+def test_a_rule_that_is_let_run_by_hand_at_another_runner_runs(
+    rules, quarantine, stack, ended_attic
+):
+    first = quarantine()
+    write_crash(first, (rules.path / "hall.py", 7, "changed"))
+    first.begin(rules.sources())
+    [own] = first.own
+    assert not first.follow([], {"hall.light": "2000-01-01T00:00:00+00:00"})  # before the crash
+    assert first.follow([], {"hall.light": own.time})
+    assert first.disabled_reason("hall.light") is None
+    elsewhere = ended_attic(("hall.py", 12, "heater"))
+    first.follow([elsewhere], {})
+    assert first.release(["hall.big heater"]) == [elsewhere]
+    assert first.disabled_reason("hall.big heater") is None
+    assert not first.follow([], {})
 
 
 # --- safe mode ----------------------------------------------------------------------------------
