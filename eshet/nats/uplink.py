@@ -253,14 +253,18 @@ class NatsUplink:
     def listening(self, peer: Peer, path: bytes) -> None:
         """See `Uplink`."""
         lease = peer.lease
-        before = None if lease is None else lease.predecessor
-        if lease is None or before is None or not self.members.is_alive(before):
+        if lease is None:
             return
         succession = self._router.succession
-        held = succession.hold(peer, path)
         # Also if the last holder was at another server: it may not have listened to this event.
-        held.add_missed(succession.take_missed(lease.role, lease.token, path))
-        if before == self.id:
+        missed = succession.take_missed(lease.role, lease.token, path)
+        before = lease.predecessor
+        follows = before is not None and self.members.is_alive(before)
+        if not (follows or missed):
+            return
+        held = succession.hold(peer, path)
+        held.add_missed(missed)
+        if before is None or not follows or before == self.id:
             held.note_complete()
         else:
             self._relay.ask_missed(before, lease, path, held)

@@ -124,6 +124,9 @@ class Reloader:
         self.on_take_over: Callable[[ModuleInstance | None, ModuleInstance], object] = _do_nothing
         """Called with the running instance, if there is one, and the one that is about to replace
         it in the same step of the loop. It must not raise."""
+        self.on_live: Callable[[str], object] = lambda name: None
+        """Called with the name of a module as soon as the rules of a new instance of it handle
+        their inputs. It must not raise."""
         self.on_leaving: Callable[[str], Awaitable[object]] = _drop
         """Called with the name of a module that another runner is to continue, in the step of the
         loop in which its instance ends: it can make its snapshot. Its connection is closed when the
@@ -569,6 +572,7 @@ class Reloader:
                 self._instances[name], self._versions[name] = instance, instance.version
                 self._inherited.pop(name, None)
                 self.activity.watch(name, instance.roots)
+                self.on_live(name)
                 with use_cause(instance.cause):
                     log_as = ModuleLoaded if old is None else ModuleReloaded
                     self._log_module(log_as, instance.version)
