@@ -8,7 +8,7 @@ holds. Each runner also keeps what it knows in its state folder.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -38,6 +38,18 @@ class _Switch(msgspec.Struct, frozen=True, kw_only=True):
     on: bool
 
 
+class _Received(NamedTuple):
+    """The last entry of a rule that is not followed yet.
+
+    Args:
+        on: see `_Switch`.
+        revision: of the entry.
+    """
+
+    on: bool
+    revision: int
+
+
 class SharedSwitches:
     """Tells the other runners which rules were enabled or disabled here, and follows them.
 
@@ -53,7 +65,7 @@ class SharedSwitches:
         self._bucket = bucket
         self._cluster = cluster
         self._log = log
-        self._received: dict[str, bool] = {}
+        self._received: dict[str, _Received] = {}
         self._unsent: dict[str, bool] = {}
         self._has_received = asyncio.Event()
         self._has_unsent = asyncio.Event()
@@ -91,14 +103,24 @@ class SharedSwitches:
     async def _send_all(self) -> None:
         for rule, on in list(self._unsent.items()):
             key = role_of(self._cluster, rule)
-            await self._bucket.put(key, pack(_Switch(rule=rule, on=on)), None)
+            revision = await self._bucket.put(key, pack(_Switch(rule=rule, on=on)), None)
             if self._unsent.get(rule) is on:
                 del self._unsent[rule]
+            self._note_sent(rule, revision)
+
+    def _note_sent(self, rule: str, revision: int) -> None:
+        """Forget what others have stored before, but follow what they have stored since."""
+        received = self._received.get(rule)
+        if received is not None and received.revision <= revision:
+            del self._received[rule]
+        elif received is not None:
+            self._has_received.set()
 
     async def _follow_now(self) -> None:
         self._has_received.clear()
-        received, self._received = self._received, {}
-        later = {rule: on for rule, on in received.items() if rule not in self._unsent}
+        later = {rule: each.on for rule, each in self._received.items() if rule not in self._unsent}
+        for rule in later:
+            del self._received[rule]
         if not later:
             return
         try:
@@ -109,7 +131,7 @@ class SharedSwitches:
     def _on_entry(self, entry: Entry) -> None:
         switch = unpack(entry, _Switch)
         if switch is not None and entry.key == role_of(self._cluster, switch.rule):
-            self._received[switch.rule] = switch.on
+            self._received[switch.rule] = _Received(switch.on, entry.revision)
             self._has_received.set()
 
 
