@@ -120,13 +120,13 @@ class ModuleLoader:
         Either one can't be loaded, and no earlier version runs; or all its rules are quarantined.
         """
         reloader = self.reloader
-        broken = reloader.broken.keys() - reloader.instances.keys()
+        failed = reloader.failed(self._sources)
         quarantined = {
             module
             for module, rules in reloader.rules.items()
             if rules and all(map(self._is_quarantined, rules))
         }
-        return (broken | quarantined) & self._to_load & self._leases.held.keys()
+        return (failed | quarantined) & self._to_load & self._leases.held.keys()
 
     def _admitted(self) -> dict[str, Source]:
         return {

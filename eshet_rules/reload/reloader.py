@@ -242,6 +242,22 @@ class Reloader:
         """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
 
+    def failed(self, sources: Mapping[str, Source]) -> set[str]:
+        """Return the modules that do not run, as all their versions have failed.
+
+        Args:
+            sources: the newest content of the rules folder. As long as it is not the content that
+                was tried last, nothing is returned.
+        """
+        tried = self._importer.sources
+        failed = {n for n in self.broken if n in tried and self._planner.has_failed(n)}
+        if failed and any(
+            name not in tried or tried[name].version != source.version
+            for name, source in sources.items()
+        ):
+            return set()
+        return failed - self._instances.keys()
+
     def withdraw(self, names: Iterable[str]) -> None:
         """Forget errors, before an update without the versions of these modules that failed."""
         self._planner.withdraw(names)

@@ -527,6 +527,22 @@ async def test_a_module_that_no_runner_can_load_stays_at_one_of_them(house):
     await house.until(lambda: any("odd" in each.loaded() for each in (attic, cellar)))
 
 
+async def test_a_module_that_is_repaired_for_all_runners_can_run_on_each_again(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    both = {attic, cellar}
+    await house.until_shared("attic", "cellar")
+    house.folder.write("odd.py", "import nothing_of_this_name")
+    await house.until(lambda: all("module.import_failed" in each.log.events() for each in both))
+    await house.pass_time(2)
+    house.folder.write("odd.py", SLOW_TO_LISTEN.format(name="odd"))
+    await house.until(lambda: any("odd" in each.loaded() for each in both))
+    await house.pass_time(5)
+    [first] = [each for each in both if "odd" in each.leased()]
+    [second] = both - {first}
+    await house.paced(first.stop())
+    await house.until(lambda: "odd" in second.loaded())
+
+
 async def test_without_the_bucket_of_states_modules_run_without_their_state(house):
     attic, _ = house.start("attic"), house.start("cellar")
     await house.until_shared("attic", "cellar")
