@@ -138,16 +138,15 @@ class Succession:
     def hold(self, peer: Peer, path: bytes) -> HeldEvents:
         """Let the events of a path wait for a listener with a lease; see `HeldEvents`."""
         held = HeldEvents(peer, self._tree.find(path), lambda: self._present)
-        if peer.lease is not None and self._ready.get(peer.lease.role) == peer.lease.token:
-            held.note_ready()
         self._held[peer].append(held)
         return held
 
-    def end_holding(self, lease: Lease) -> list[Peer]:
-        """Send the clients with a lease the events that wait for them; return these clients.
+    def is_ready(self, lease: Lease) -> bool:
+        """Whether `end_holding` was called for a lease: who listens now is not waited for again."""
+        return self._ready.get(lease.role) == lease.token
 
-        Events do not wait until this is called again for those to which they listen from now on.
-        """
+    def end_holding(self, lease: Lease) -> list[Peer]:
+        """Send the clients with a lease the events that wait for them; return these clients."""
         self._ready[lease.role] = lease.token
         peers = [peer for peer in self._held if _has(peer, lease)]
         for peer in peers:

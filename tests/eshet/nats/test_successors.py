@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from eshet import Client, ErrorValue
+from eshet import Client, ErrorValue, yarp
 from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
 from tests.conftest import Advance
@@ -132,22 +132,28 @@ async def test_nothing_is_received_twice_or_by_others(three: Three, advance: Adv
             assert other.received == again.received == [2]
 
 
+@pytest.mark.parametrize("stays", [False, True], ids=["moves", "stays at its server"])
 async def test_who_listens_only_after_it_is_ready_receives_the_same(
-    three: Three, advance: Advance
+    three: Three, advance: Advance, stays: bool
 ) -> None:
-    old, new, third = three
+    old, new, third = three[0], three[0] if stays else three[1], three[2]
     before, after = Listener(old, Lease(1)), Listener(new, Lease(2, predecessor=old.id))
     async with Client(server=third) as far:
         async with before.client:
             await before.listen()
             await old.set_aside("hall")
-        await far.event_emit("/button", 1)
+        for number in range(100):
+            await far.event_emit("/button", number)
         async with after.client:
+            await after.client.wait_for_connection()
             new.end_holding(after.lease)
-            await after.listen(is_ready=False)
-            await far.event_emit("/button", 2)
-            await until(lambda: len(after.received) == 2, advance)
-            assert after.received == [1, 2]
+            button = await yarp.event_listen("/button", after.client)
+            bell = await yarp.event_listen("/bell", after.client)
+            for event in (button, bell):
+                event.on_event(after.received.append)
+            await far.event_emit("/button", 100)
+            await until(lambda: 100 in after.received, advance, 0.01)
+            assert after.received == list(range(101))
 
 
 @pytest.mark.parametrize("unregisters", [False, True], ids=["ends", "unregisters and ends"])
