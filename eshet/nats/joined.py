@@ -205,9 +205,9 @@ class JoinedServer(Server):
         while router.awaits_answers(role) and self._loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY)
 
-    def end_holding(self, role: str) -> None:
-        """Send the clients in a role the events that wait for them, as they can handle them now."""
-        self._shared_router.end_holding(role)
+    def end_holding(self, lease: Lease) -> None:
+        """Send the clients with a lease what waits for them, as they can handle events now."""
+        self._shared_router.end_holding(lease)
         self.flush_soon()
 
     @property

@@ -15,6 +15,7 @@ from eshet.nats.members import Members
 from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
 from eshet.server.departed import Departed, Event
+from eshet.server.held_events import HeldEvents
 from eshet.server.peer import Asked, Lease, Peer
 from eshet.server.shared import Claim, SharedRouter
 from eshet.server.tree import TreeNode
@@ -35,6 +36,11 @@ _PAUSE: Final = 0.02
 
 _LAST_REQUESTS: Final = 0.25
 """Seconds in which requests may come of those who do not know the next owners of nodes yet."""
+
+_HANDLED_AFTER: Final = 0.1
+"""Seconds after which a client handles the events to which it has begun to listen.
+
+A client that is being set up says when it does; this is for those that listen later."""
 
 _OPEN_EVERY: Final = 20.0
 """Seconds between two attempts to give the buckets all replicas."""
@@ -253,17 +259,28 @@ class NatsUplink:
     def listening(self, peer: Peer, path: bytes) -> None:
         """See `Uplink`."""
         lease = peer.lease
-        before = None if lease is None else lease.predecessor
-        if lease is None or before is None or not self.members.is_alive(before):
+        if lease is None:
             return
         succession = self._router.succession
-        held = succession.hold(peer, path)
         # Also if the last holder was at another server: it may not have listened to this event.
-        held.add_missed(succession.take_missed(lease.role, lease.token, path))
-        if before == self.id:
+        missed = succession.take_missed(lease.role, lease.token, path)
+        before = lease.predecessor
+        follows = before is not None and self.members.is_alive(before)
+        if not (follows or missed):
+            return
+        held = succession.hold(peer, path)
+        if succession.is_ready(lease):
+            self._loop.call_later(_HANDLED_AFTER, self._end_holding, held)
+        held.add_missed(missed)
+        if before is None or not follows or before == self.id:
             held.note_complete()
         else:
             self._relay.ask_missed(before, lease, path, held)
+
+    def _end_holding(self, held: HeldEvents) -> None:
+        held.note_ready()
+        self._router.flush_later(held.peer)
+        self._flush()
 
     def departed(self, owner: Departed) -> None:
         """See `Uplink`."""

@@ -5,6 +5,7 @@ it waits: requests to its nodes, and events that it has listened to. No I/O.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from eshet.server.peer import Asked, Lease
@@ -61,6 +62,11 @@ class Departed:
     def miss(self, path: bytes) -> None:
         """Have room for the events of a path."""
         self.events[path] = deque(maxlen=_MAX_EVENTS)
+
+    def put_first(self, path: bytes, events: Iterable[Event]) -> None:
+        """Add events that came before those so far, unless others have taken these already."""
+        if (later := self.events.get(path)) is not None:
+            self.events[path] = deque([*events, *later], maxlen=_MAX_EVENTS)
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
         """Let a request wait for the next owner; see `eshet.server.peer.Owner`.

@@ -5,7 +5,7 @@ from typing import Final
 
 from eshet.messages import EventNotify
 from eshet.protocol.framing import frame_without_id
-from eshet.server.departed import Event
+from eshet.server.departed import Departed, Event
 from eshet.server.peer import Peer
 from eshet.server.tree import TreeNode
 
@@ -18,27 +18,39 @@ class HeldEvents:
     Args:
         peer: the client, which has just begun to listen.
         node: the event.
-        event_id: returns the id of the event that is being passed on.
+        present: returns the event that is being passed on.
     """
 
-    def __init__(self, peer: Peer, node: TreeNode, event_id: Callable[[], int]) -> None:
+    def __init__(self, peer: Peer, node: TreeNode, present: Callable[[], Event]) -> None:
         self.peer: Final = peer
         """The client."""
+        self.path: Final = node.path
+        """The path of the events."""
         self._node = node
-        self._event_id = event_id
-        self._held: list[tuple[int, bytes]] = []
+        self._present = present
+        self._held: dict[int, Event] = {}
         self._missed: dict[int, Event] = {}
         self._is_complete = False
         self._is_ready = False
+        self._departed: Departed | None = None
         self._send: Final = self._hold
         node.listeners[peer] = self._send
 
-    def _hold(self, frame: bytes) -> None:
-        self._held.append((self._event_id(), frame))
+    def _hold(self, _: bytes) -> None:
+        event = self._present()
+        self._held[event.id] = event
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing waits any more, as it was sent, or the client does not listen."""
+        return self._node.listeners.get(self.peer) is not self._send
 
     def add_missed(self, events: Iterable[Event]) -> None:
         """Add events that came before it listened, in order; some may also be held."""
-        self._missed |= {event.id: event for event in events}
+        missed = {event.id: event for event in events}
+        self._missed |= missed
+        if self._departed is not None:
+            self._departed.put_first(self.path, missed.values())
 
     def note_complete(self) -> None:
         """Note that all events were added that it has missed."""
@@ -50,19 +62,21 @@ class HeldEvents:
         self._is_ready = True
         self._send_all()
 
+    def leave_to(self, departed: Departed) -> None:
+        """Leave all events to the clients that follow, as this one is about to leave."""
+        self._departed = departed
+        departed.put_first(self.path, self._all())
+
+    def _all(self) -> Iterable[Event]:
+        return (self._missed | self._held).values()
+
     def _send_all(self) -> None:
         """Send each event once, if all are known and the client still listens."""
-        peer, node = self.peer, self._node
-        if not (self._is_complete and self._is_ready):
+        peer = self.peer
+        if not (self._is_complete and self._is_ready) or self.is_over:
             return
-        if node.listeners.get(peer) is not self._send:
-            return
-        node.listeners[peer] = peer.send
-        for event in self._missed.values():
-            rest = node.path + b"\0" + event.value
+        self._node.listeners[peer] = peer.send
+        for event in self._all():
+            rest = self.path + b"\0" + event.value
             if len(rest) < peer.max_payload:
                 peer.send(frame_without_id(EventNotify.code, rest))
-        for event_id, frame in self._held:
-            if event_id not in self._missed:
-                peer.send(frame)
-        self._held.clear()

@@ -26,6 +26,7 @@ __all__ = ["Claim", "RemoteOwner", "SharedRouter", "Uplink"]
 
 _NO_OWNER: Final = codec.pack("no_owner")
 _HEAD: Final = 3  # the code and the id of a message
+_META: Final = b"/meta/"
 _READING_TREE: Final = frozenset({b"/meta/ls", b"/meta/tree"})
 
 
@@ -191,9 +192,9 @@ class SharedRouter(Router):
         peers = self.peers.values()
         return any(peer.asked for peer in peers if peer.lease and peer.lease.role == role)
 
-    def end_holding(self, role: str) -> None:
-        """Send the clients in a role the events that wait for them, as they can handle them now."""
-        self._to_flush |= dict.fromkeys(self.succession.end_holding(role))
+    def end_holding(self, lease: Lease) -> None:
+        """Send the clients with a lease what waits for them, as they can handle events now."""
+        self._to_flush |= dict.fromkeys(self.succession.end_holding(lease))
 
     def forget(self, departed: Departed) -> None:
         """Drop what a client has left, except for what others have taken by now."""
@@ -226,9 +227,12 @@ class SharedRouter(Router):
             if peer not in node.listeners:
                 return
         is_owner = node.owner is peer
+        departed = self.succession.stop_listening(peer, path)
         super().withdraw(peer, path)
         if is_owner:
             self.uplink.release(path)
+        if departed is not None:
+            self.uplink.departed(departed)
 
     def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
         """See `Router.handle`. A client whose lease has ended is cut off instead."""
@@ -469,8 +473,9 @@ class SharedRouter(Router):
 
     def _event_listen(self, peer: Peer, request_id: int, rest: bytes) -> None:
         super()._event_listen(peer, request_id, rest)
-        if peer.lease is not None:
-            self.uplink.listening(peer, only_path(rest))
+        path = only_path(rest)
+        if peer.lease is not None and not path.startswith(_META):  # each server has its own
+            self.uplink.listening(peer, path)
 
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
         path, _, value = rest.partition(b"\0")

@@ -93,6 +93,7 @@ class ModuleLoader:
         self._is_due = asyncio.Event()
         self._may_reload = asyncio.Event()
         self._is_unsaved = asyncio.Event()
+        reloader.on_live = self._on_live
         reloader.on_leaving = self._on_leaving
         reloader.on_left = self._on_left
 
@@ -119,13 +120,13 @@ class ModuleLoader:
         Either one can't be loaded, and no earlier version runs; or this runner is in safe mode.
         """
         reloader = self.reloader
-        broken = reloader.broken.keys() - reloader.instances.keys()
+        failed = reloader.failed(self._sources)
         kept_safe = {
             module
             for module, rules in reloader.rules.items()
             if rules and all(map(self._is_in_safe_mode, rules))
         }
-        return (broken | kept_safe) & self._to_load & self._leases.held.keys()
+        return (failed | kept_safe) & self._to_load & self._leases.held.keys()
 
     def _admitted(self) -> dict[str, Source]:
         return {
@@ -216,8 +217,6 @@ class ModuleLoader:
             self.reloader.inherit(module, self._to_inherit.pop(module))
         await self._set_leaving_aside()
         await self.reloader.update(self._admitted())
-        for module in self._to_load & self._leases.held.keys():
-            self._server.end_holding(self._leases.held[module].role)
         never_ran = self._leases.unreleased - self.reloader.instances.keys()
         await asyncio.gather(*map(self._release, never_ran))
         self._on_reloaded()
@@ -268,6 +267,11 @@ class ModuleLoader:
             await self._is_unsaved.wait()
             self._is_unsaved.clear()
             await self._checkpoints.write_all(self._packed.snapshots, self._leases.held)
+
+    def _on_live(self, module: str) -> None:
+        """See `Reloader.on_live`."""
+        if (lease := self._leases.held.get(module)) is not None:
+            self._server.end_holding(lease)
 
     def _on_leaving(self, module: str) -> Awaitable[object]:
         """See `Reloader.on_leaving`."""

@@ -7,7 +7,7 @@ So a runner that joins later, or could not be asked, knows the same as the other
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -38,6 +38,18 @@ class SharedValue(msgspec.Struct, frozen=True, kw_only=True):
 _V = TypeVar("_V", bound=SharedValue)
 
 
+class _Received(NamedTuple, Generic[_V]):
+    """The last entry of a rule that is not followed yet.
+
+    Args:
+        value: its content.
+        revision: of the entry.
+    """
+
+    value: _V
+    revision: int
+
+
 class SharedValues(Generic[_V]):
     """Tells the other runners the values that were set here, and follows theirs.
 
@@ -57,7 +69,7 @@ class SharedValues(Generic[_V]):
         self._cluster = cluster
         self._kind = kind
         self._log = log
-        self._received: dict[str, _V] = {}
+        self._received: dict[str, _Received[_V]] = {}
         self._unsent: dict[str, _V] = {}
         self._has_received = asyncio.Event()
         self._has_unsent = asyncio.Event()
@@ -94,14 +106,24 @@ class SharedValues(Generic[_V]):
 
     async def _send_all(self) -> None:
         for rule, value in list(self._unsent.items()):
-            await self._bucket.put(role_of(self._cluster, rule), pack(value), None)
+            revision = await self._bucket.put(role_of(self._cluster, rule), pack(value), None)
             if self._unsent.get(rule) is value:
                 del self._unsent[rule]
+            self._note_sent(rule, revision)
+
+    def _note_sent(self, rule: str, revision: int) -> None:
+        """Forget what others have stored before, but follow what they have stored since."""
+        received = self._received.get(rule)
+        if received is not None and received.revision <= revision:
+            del self._received[rule]
+        elif received is not None:
+            self._has_received.set()
 
     async def _follow_now(self) -> None:
         self._has_received.clear()
-        received, self._received = self._received, {}
-        later = {rule: value for rule, value in received.items() if rule not in self._unsent}
+        later = {n: each.value for n, each in self._received.items() if n not in self._unsent}
+        for rule in later:
+            del self._received[rule]
         if not later:
             return
         try:
@@ -112,7 +134,7 @@ class SharedValues(Generic[_V]):
     def _on_entry(self, entry: Entry) -> None:
         value = unpack(entry, self._kind)
         if value is not None and entry.key == role_of(self._cluster, value.rule):
-            self._received[value.rule] = value
+            self._received[value.rule] = _Received(value, entry.revision)
             self._has_received.set()
 
 

@@ -56,6 +56,12 @@ class ReloadPlanner:
         """The errors of modules with an unusable newest version, by module."""
         return dict(self._broken)
 
+    def has_failed(self, name: str) -> bool:
+        """Whether the newest version of a module was tried, and can't be imported or set up."""
+        refused = self._refused.get(name)
+        is_refused = refused is not None and refused is self._importer.current.get(name)
+        return is_refused or self._importer.is_known_to_fail(name)
+
     def make(self, sources: Mapping[str, Source], running: Running) -> Plan:
         """Import all changed modules, and return the plan."""
         self._importer.sources = sources

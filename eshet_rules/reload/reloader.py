@@ -124,6 +124,9 @@ class Reloader:
         self.on_take_over: Callable[[ModuleInstance | None, ModuleInstance], object] = _do_nothing
         """Called with the running instance, if there is one, and the one that is about to replace
         it in the same step of the loop. It must not raise."""
+        self.on_live: Callable[[str], object] = lambda name: None
+        """Called with the name of a module as soon as the rules of a new instance of it handle
+        their inputs. It must not raise."""
         self.on_leaving: Callable[[str], Awaitable[object]] = _drop
         """Called with the name of a module that another runner is to continue, in the step of the
         loop in which its instance ends: it can make its snapshot. Its connection is closed when the
@@ -238,6 +241,22 @@ class Reloader:
     def broken(self) -> dict[str, str]:
         """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
+
+    def failed(self, sources: Mapping[str, Source]) -> set[str]:
+        """Return the modules that do not run, as all their versions have failed.
+
+        Args:
+            sources: the newest content of the rules folder. As long as it is not the content that
+                was tried last, nothing is returned.
+        """
+        tried = self._importer.sources
+        failed = {n for n in self.broken if n in tried and self._planner.has_failed(n)}
+        if failed and any(
+            name not in tried or tried[name].version != source.version
+            for name, source in sources.items()
+        ):
+            return set()
+        return failed - self._instances.keys()
 
     def withdraw(self, names: Iterable[str]) -> None:
         """Forget errors, before an update without the versions of these modules that failed."""
@@ -569,6 +588,7 @@ class Reloader:
                 self._instances[name], self._versions[name] = instance, instance.version
                 self._inherited.pop(name, None)
                 self.activity.watch(name, instance.roots)
+                self.on_live(name)
                 with use_cause(instance.cause):
                     log_as = ModuleLoaded if old is None else ModuleReloaded
                     self._log_module(log_as, instance.version)

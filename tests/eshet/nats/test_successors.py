@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from eshet import Client, ErrorValue
+from eshet import Client, ErrorValue, yarp
 from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
 from tests.conftest import Advance
@@ -46,10 +46,11 @@ class Listener:
         self.client = Client(server=server.leased(lease))
         self.received: list[object] = []
 
-    async def listen(self) -> None:
+    async def listen(self, *, is_ready: bool = True) -> None:
         await self.client.wait_for_connection()
         await self.client.event_listen_cb("/button", self.received.append)
-        self.server.end_holding(self.lease.role)
+        if is_ready:
+            self.server.end_holding(self.lease)
 
 
 @pytest.mark.parametrize("stays", [False, True], ids=["moves", "stays at its server"])
@@ -129,6 +130,83 @@ async def test_nothing_is_received_twice_or_by_others(three: Three, advance: Adv
                 await until(lambda: bool(again.received and other.received), advance)
             assert after.received == [1, 2]
             assert other.received == again.received == [2]
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["moves", "stays at its server"])
+async def test_who_listens_only_after_it_is_ready_receives_the_same(
+    three: Three, advance: Advance, stays: bool
+) -> None:
+    old, new, third = three[0], three[0] if stays else three[1], three[2]
+    before, after = Listener(old, Lease(1)), Listener(new, Lease(2, predecessor=old.id))
+    async with Client(server=third) as far:
+        async with before.client:
+            await before.listen()
+            await old.set_aside("hall")
+        for number in range(100):
+            await far.event_emit("/button", number)
+        async with after.client:
+            await after.client.wait_for_connection()
+            new.end_holding(after.lease)
+            button = await yarp.event_listen("/button", after.client)
+            bell = await yarp.event_listen("/bell", after.client)
+            for event in (button, bell):
+                event.on_event(after.received.append)
+            await far.event_emit("/button", 100)
+            await until(lambda: 100 in after.received, advance, 0.01)
+            assert after.received == list(range(101))
+
+
+@pytest.mark.parametrize("unregisters", [False, True], ids=["ends", "unregisters and ends"])
+async def test_what_waits_for_a_client_that_ends_before_it_is_ready_waits_for_the_next_one(
+    three: Three, advance: Advance, unregisters: bool
+) -> None:
+    old, new, third = three
+    before = Listener(old, Lease(1))
+    lease = Lease(2, predecessor=old.id)
+    aborted, again = Listener(new, lease), Listener(new, lease)
+    async with Client(server=third) as far:
+        async with before.client:
+            await before.listen()
+            await old.set_aside("hall")
+        await far.event_emit("/button", 1)
+        async with aborted.client:
+            await aborted.listen(is_ready=False)
+            await far.event_emit("/button", 2)
+            if unregisters:
+                await aborted.client.unregister("/button")
+                await far.event_emit("/button", 3)
+        if not unregisters:
+            await far.event_emit("/button", 3)
+        async with again.client:
+            lease.predecessor = None  # that is some time ago by now
+            await again.listen()
+            await far.event_emit("/button", 4)
+            await until(lambda: len(again.received) == 4, advance)
+            assert (aborted.received, again.received) == ([], [1, 2, 3, 4])
+
+
+async def test_who_gives_up_before_it_is_ready_leaves_all_to_the_next_one(
+    three: Three, advance: Advance
+) -> None:
+    first, second, third = three
+    before = Listener(first, Lease(1))
+    between = Listener(second, Lease(2, predecessor=first.id))
+    after = Listener(third, Lease(3, predecessor=second.id))
+    async with Client(server=third) as far:
+        async with before.client:
+            await before.listen()
+            await first.set_aside("hall")
+        await far.event_emit("/button", 1)
+        async with between.client:
+            await between.listen(is_ready=False)
+            await far.event_emit("/button", 2)
+            await second.set_aside("hall")
+            await far.event_emit("/button", 3)
+        async with after.client:
+            await after.listen()
+            await far.event_emit("/button", 4)
+            await until(lambda: len(after.received) == 4, advance)
+            assert (between.received, after.received) == ([], [1, 2, 3, 4])
 
 
 async def test_without_an_answer_of_the_last_server_events_come_after_a_moment(

@@ -51,6 +51,23 @@ async def slow():
 """
 
 
+SLOW_TO_LISTEN = """
+import asyncio
+from eshet import yarp
+from eshet_rules import keep, rule
+
+@rule
+async def counter():
+    count = keep("count", 0)
+    await yarp.state_register("/{name}/count", count)
+    await asyncio.sleep(1.5)
+    pressed = await yarp.event_listen("/{name}/button")
+
+    @pressed.on_event
+    def add(by):
+        count.value += by
+"""
+
 DELAYER = """
 from eshet import yarp
 from eshet_rules import keep, rule
@@ -199,6 +216,54 @@ async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
     await house.pass_time(0.5)
     assert len(records(cellar, "module.taken")) == len(MODULES)
     assert min(pressed.values()) > 100
+    assert await counts(house) == pressed
+
+
+async def test_no_event_is_lost_at_a_rule_that_listens_only_after_a_while(house):
+    house.folder.write("room0.py", SLOW_TO_LISTEN.format(name="room0"))
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    cellar = house.start("cellar", weight=1e6)
+    await house.until(lambda: "room0" in cellar.loaded())
+    await house.paced(house.buttons["room0"](1))
+    await house.pass_time(3)
+    await house.paced(house.buttons["room0"](1))
+    await house.pass_time(0.5)
+    assert "room0" not in attic.leased()
+    assert await house.get("/room0/count") == 2
+
+
+async def test_no_event_is_lost_when_saves_abort_the_set_up_of_modules_that_move(house):
+    pressed = dict.fromkeys(MODULES, 0)
+
+    async def press_all():
+        while True:
+            for name in MODULES:
+                await house.buttons[name](1)
+                pressed[name] += 1
+            await asyncio.sleep(0.02)
+
+    def save(number):
+        for name in MODULES:
+            text = COUNTER + "    await asyncio.sleep(0.3)\n\nimport asyncio\n"
+            house.folder.write(f"{name}.py", text.format(name=name) + f"# {number}\n")
+
+    save(0)
+    attic = house.start("attic")
+    await house.until_shared("attic")
+    pressing = asyncio.create_task(press_all())
+    cellar = house.start("cellar", weight=1e6)
+    for number in itertools.count(1):
+        await house.pass_time(0.2)
+        if cellar.leased():
+            save(number)
+        if len(records(cellar, "module.reload_superseded")) > 2:
+            break
+    await house.until(lambda: cellar.loaded() == set(MODULES))
+    await house.pass_time(0.5)
+    pressing.cancel()
+    await house.pass_time(0.5)
+    assert attic.leased() == set()
     assert await counts(house) == pressed
 
 
@@ -460,6 +525,22 @@ async def test_a_module_that_no_runner_can_load_stays_at_one_of_them(house):
     assert sum("odd" in each.leased() for each in (attic, cellar)) == 1
     house.folder.write("odd.py", COUNTER.format(name="odd"))
     await house.until(lambda: any("odd" in each.loaded() for each in (attic, cellar)))
+
+
+async def test_a_module_that_is_repaired_for_all_runners_can_run_on_each_again(house):
+    attic, cellar = house.start("attic"), house.start("cellar")
+    both = {attic, cellar}
+    await house.until_shared("attic", "cellar")
+    house.folder.write("odd.py", "import nothing_of_this_name")
+    await house.until(lambda: all("module.import_failed" in each.log.events() for each in both))
+    await house.pass_time(2)
+    house.folder.write("odd.py", SLOW_TO_LISTEN.format(name="odd"))
+    await house.until(lambda: any("odd" in each.loaded() for each in both))
+    await house.pass_time(5)
+    [first] = [each for each in both if "odd" in each.leased()]
+    [second] = both - {first}
+    await house.paced(first.stop())
+    await house.until(lambda: "odd" in second.loaded())
 
 
 async def test_without_the_bucket_of_states_modules_run_without_their_state(house):
