@@ -8,5 +8,6 @@ replaying    feeds a recording into rules, and collects their outputs
 comparison   the differences between two lists of outputs
 extent       how much was compared
 revisions    the rules of a git revision
+versions     the rules with earlier versions of modules, as they are kept
 changes      the process that replays a saved change for the runner
 """
