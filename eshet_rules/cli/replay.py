@@ -181,17 +181,16 @@ def _with_earlier(
     Raises:
         VersionNotFound: there is no such version, or there are several.
     """
-    from eshet_rules.modules.discovery import Source, discover
+    from eshet_rules.modules.discovery import discover
     from eshet_rules.reload.version_store import VersionStore, split_target
     from eshet_rules.replay.replaying import Rules
+    from eshet_rules.replay.versions import kept_source
 
     store = VersionStore(place_of_state(folder, state, configuration) / "versions")
     sources = discover(folder)
     for target in versus:
         kept = store.find(*split_target(target))
-        name = kept.module
-        path = sources[name].path if name in sources else folder / f"{name.replace('.', '/')}.py"
-        sources[name] = Source(name, path, store.read(kept), kept.version, ())
+        sources[kept.module] = kept_source(kept, store, folder, sources)
     return Rules(folder, sources, configuration)
 
 

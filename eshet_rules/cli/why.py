@@ -22,12 +22,18 @@ from eshet_rules.cli.options import (
     state_dir_option,
 )
 from eshet_rules.cli.time_option import MOMENT
-from eshet_rules.cli.trail_option import audit_option, place_of_trail
+from eshet_rules.cli.trail_option import (
+    audit_option,
+    configuration_of,
+    place_of_state,
+    place_of_trail,
+)
 
 if TYPE_CHECKING:
     from eshet_rules.cli.cluster_client import ClusterClient
     from eshet_rules.cli.runner_client import Runner
     from eshet_rules.why.answer import Facts
+    from eshet_rules.why.explanation import Explanation
     from eshet_rules.why.sources import Records
 
 __all__ = ["why"]
@@ -47,6 +53,11 @@ _MOST_ASKED: Final = 20
     show_default=True,
     help="Maximum number of outputs, one leading to the other.",
 )
+@click.option(
+    "--needed",
+    is_flag=True,
+    help="Mark which inputs from outside were needed: replay the output without each of them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @click.option(
     "--rules", type=PathType(), metavar="FOLDER", help="The rules folder.  [default: as for run]"
@@ -58,6 +69,7 @@ def why(
     path: str,
     at: datetime | None,
     depth: int,
+    needed: bool,
     as_json: bool,
     rules: Path | None,
     audit: Path | None,
@@ -75,11 +87,17 @@ def why(
     Without --runner, all runners of a cluster are asked; of their trails, only the one here is
     read.
 
+    With --needed, the recorded inputs are replayed without each input from outside that is named,
+    in virtual time: it was needed if the output is then missing, at another time or another one.
+    Rules that act past the server act in each replay as well. The exit code is 1 if the replay does
+    not make the output.
+
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
     from eshet_rules.audit.query import ENDLESS, stamp_of
     from eshet_rules.cli.cluster_client import answer_of_all
     from eshet_rules.exceptions import RulesError
+    from eshet_rules.modules.process_end import reporting_exits
     from eshet_rules.why.answer import WhyAnswer
     from eshet_rules.why.explanation import explain
     from eshet_rules.why.memory import recent_records
@@ -112,13 +130,20 @@ def why(
         if facts is not None:
             records = recent_records(facts.known, records)
         before = ENDLESS if at is None else stamp_of(at)
-        answer = WhyAnswer(path, explain(path, records, before=before, depth=depth), facts)
+        explanation = explain(path, records, before=before, depth=depth)
+        is_replayed = True
+        if needed:
+            with reporting_exits(1):
+                found = _with_needed(explanation, rules, audit, state_dir, config, damages)
+            is_replayed = found is not None
+            explanation = found or explanation
+        answer = WhyAnswer(path, explanation, facts)
         if as_json:
             click.echo(json.dumps(answer.plain()))
         else:
             for line in answer.lines(at or wall_now(UTC)):
                 click.echo(line)
-    sys.exit(damages.exit_code or int(not answer.is_known))
+    sys.exit(damages.exit_code or int(not answer.is_known or not is_replayed))
 
 
 async def _ask(running: "Runner", path: str) -> "Facts":
@@ -161,6 +186,56 @@ def _trail(
 
     place = audit or place_of_trail(rules_folder(rules), state_dir, config)
     return TrailRecords(file_to_read(place), damages.report)
+
+
+def _with_needed(
+    explanation: "Explanation",
+    rules: Path | None,
+    audit: Path | None,
+    state_dir: Path | None,
+    config: Path | None,
+    damages: Damages,
+) -> "Explanation | None":
+    """Return an explanation that says which inputs were needed.
+
+    If that is not known, this prints the reason, and returns None.
+    """
+    from eshet_rules.audit.redaction import Redaction
+    from eshet_rules.audit.trail import file_to_read
+    from eshet_rules.exceptions import RulesError
+    from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.reload.version_store import VersionStore
+    from eshet_rules.replay.needed import find_needed
+    from eshet_rules.replay.versions import PastRules
+
+    if explanation.record is None:
+        return explanation
+    if explanation.is_from_outside:
+        _report(f"{explanation.path} has its value from outside: no input of a rule was needed")
+        return explanation
+    try:
+        folder = check_folder(rules_folder(rules))
+        configuration = configuration_of(folder, config)
+        trail = file_to_read(audit or place_of_trail(folder, state_dir, configuration))
+        store = VersionStore(place_of_state(folder, state_dir, configuration) / "versions")
+        past = PastRules(folder, store, configuration)
+        redaction = Redaction(configuration.log.redact)
+        for each in configuration.rules:
+            redaction.value(each.parameters)  # so that it learns the secrets in them
+        found = find_needed(explanation, trail, past, redaction, damages.report)
+    except RulesError as error:
+        for line in str(error).split("\n"):
+            _report(line)
+        return None
+    if not found.replayed:
+        _report("no named input from outside changed in the replayed time, so none was left out")
+    if found.others:
+        _report(f"{found.replayed} inputs were left out, and {found.others} more were not")
+    return found.explanation
+
+
+def _report(text: str) -> None:
+    click.echo(f"eshet-rules: {printable(text)}", err=True)
 
 
 def _nothing() -> "Records":

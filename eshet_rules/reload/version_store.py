@@ -193,6 +193,12 @@ class VersionStore:
             until = each.since
         return list(found.values())
 
+    def live_at(self, module: str, moment: datetime) -> KeptVersion | None:
+        """Return the version of a module that was live at a time; None if it is not kept."""
+        live = self._history(self._place(module))
+        version = next((each.version for each in reversed(live) if each.since <= moment), None)
+        return next((each for each in self.versions(module) if each.version == version), None)
+
     def find(self, module: str, prefix: str) -> KeptVersion:
         """Return the version with a hash that begins with this; with "", the last live one.
 

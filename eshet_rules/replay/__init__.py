@@ -8,5 +8,7 @@ replaying    feeds a recording into rules, and collects their outputs
 comparison   the differences between two lists of outputs
 extent       how much was compared
 revisions    the rules of a git revision
+versions     the rules with earlier versions of modules, as they are kept
+needed       which inputs of an explained output were needed: replays without each of them
 changes      the process that replays a saved change for the runner
 """

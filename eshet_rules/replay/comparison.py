@@ -12,7 +12,7 @@ from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.replay.recording import Output
 
-__all__ = ["SAME_WITHIN", "Difference", "compare", "describe"]
+__all__ = ["SAME_WITHIN", "Difference", "compare", "describe", "value_key"]
 
 SAME_WITHIN: Final = 0.5
 """Default for the difference of times that does not count, in seconds.
@@ -118,7 +118,7 @@ def describe(differences: Sequence[Difference], start: datetime) -> Iterator[str
     groups: dict[tuple[str, str, str, str], list[Difference]] = defaultdict(list)
     for each in differences:
         output = each.output
-        groups[output.path, output.kind, _key(output.value), each.kind].append(each)
+        groups[output.path, output.kind, value_key(output.value), each.kind].append(each)
     for (path, kind, _, what), group in groups.items():
         output = group[0].output
         value = "unknown" if output.value is Unknown else safe_repr(output.value, 60)
@@ -154,7 +154,7 @@ def _by_place(outputs: Sequence[Output], without: Collection[str]) -> dict[_Plac
         if not each.in_set_up and each.module not in without:
             place = found[each.kind, each.path]
             place.outputs.append(each)
-            place.keys.append(_key(each.value))
+            place.keys.append(value_key(each.value))
     return found
 
 
@@ -257,7 +257,8 @@ def _indices(keys: Sequence[str]) -> dict[str, deque[int]]:
     return found
 
 
-def _key(value: Any) -> str:
+def value_key(value: Any) -> str:
+    """Return a text that equal values share; True and 1 are not equal."""
     return "unknown" if value is Unknown else json.dumps(value, sort_keys=True, default=repr)
 
 

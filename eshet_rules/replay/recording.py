@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from eshet_rules.replay.alignment import Received, merged
 from eshet_rules.replay.runs import RUN_EVENTS, Commands, Run, is_in_set_up, runs_of
 
 __all__ = [
+    "OUTPUT_KINDS",
     "Answer",
     "Disabled",
     "Input",
@@ -27,12 +28,14 @@ __all__ = [
     "recording_of",
 ]
 
-_OUTPUTS: Final = {
+OUTPUT_KINDS: Final = {
     "output.set": "set",
     "output.called": "call",
     "output.emitted": "emit",
     "output.published": "state",
 }
+"""The kinds of outputs, by the events of their records."""
+
 _LONG_SET_UP: Final = 10.0
 """Seconds after which outputs of the function of a rule are those of a loop in it."""
 
@@ -137,6 +140,7 @@ class Recording:
         owned: the paths that rules have registered.
         disabled: the times in which rules were disabled by command.
         is_new: whether the rules began at its start without the state of an earlier run.
+        versions: the last version of each module that its records name.
         lacking: a text for each part that the trail does not have.
     """
 
@@ -150,6 +154,7 @@ class Recording:
     owned: set[str] = field(default_factory=set)
     disabled: list[Disabled] = field(default_factory=list)
     is_new: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
 
     @property
@@ -177,7 +182,11 @@ def recording_of(place: Path, start: datetime, end: datetime) -> Recording:
 
 
 def read_recording(
-    file: Path, start: datetime, end: datetime, warm_up: timedelta = timedelta()
+    file: Path,
+    start: datetime,
+    end: datetime,
+    warm_up: timedelta = timedelta(),
+    report: Callable[[Damage], object] | None = None,
 ) -> Recording:
     """Read a part of a trail.
 
@@ -191,9 +200,10 @@ def read_recording(
         end: the end, exclusive.
         warm_up: how much of the time before `start` rules run to get into their state, if the
             runner ran then.
+        report: called with each damaged part; by default, `lacking` names them.
     """
     wanted_from, start = start, start - warm_up
-    content = _read(file, start, end)
+    content = _read(file, start, end, report)
     run = next((each for each in reversed(content.runs) if each.records), Run())
     recording = Recording(start, end, first=content.first)
     if run.set_up_at is not None:
@@ -279,9 +289,11 @@ class _Content:
         return found
 
 
-def _read(file: Path, start: datetime, end: datetime) -> _Content:
+def _read(
+    file: Path, start: datetime, end: datetime, report: Callable[[Damage], object] | None = None
+) -> _Content:
     damages: list[Damage] = []
-    reader = Reader(file, Filter(until=stamp_of(end)), damages.append)
+    reader = Reader(file, Filter(until=stamp_of(end)), report or damages.append)
     wanted: list[dict[str, Any]] = []
     first: dict[str, Any] = {}
     commands = Commands()
@@ -290,7 +302,7 @@ def _read(file: Path, start: datetime, end: datetime) -> _Content:
         event = record["event"]
         commands.read(record)
         if record["time"] >= since:
-            if event in _OUTPUTS or event == "input.received" or event in RUN_EVENTS:
+            if event in OUTPUT_KINDS or event == "input.received" or event in RUN_EVENTS:
                 wanted.append(record)
         elif event == "input.received" and record["kind"] == "state":
             first[record["path"]] = _value(record)
@@ -314,6 +326,11 @@ class _Reading:
 
     def read(self) -> None:
         """Fill the recording."""
+        self._recording.versions.update(
+            (each["module"], each["version"])
+            for each in self._records
+            if each.get("module") and each.get("version")
+        )
         causes = self._read_outputs()
         self._read_inputs(causes)
         self._find_gaps()
@@ -328,7 +345,7 @@ class _Reading:
         found: list[tuple[float, Output, dict[str, Any]]] = []
         begun: dict[str, float] = {}  # the first output of each set-up, by its cause
         for record in self._records:
-            kind = _OUTPUTS.get(record["event"])
+            kind = OUTPUT_KINDS.get(record["event"])
             if kind is None or record["outcome"] == "skipped":
                 continue
             at = self._at(record) - (record.get("duration") or 0.0)

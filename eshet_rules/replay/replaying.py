@@ -109,7 +109,7 @@ class _Running:
         return changed(settings, disabled="by command") if rule in self._disabled else settings
 
 
-def replay(rules: Rules | Path, recording: Recording) -> Replayed:
+def replay(rules: Rules | Path, recording: Recording, *, without: int | None = None) -> Replayed:
     """Run all rules of a folder on a recording.
 
     Nothing leaves the process: devices, persons and services are those of the recording.
@@ -117,13 +117,14 @@ def replay(rules: Rules | Path, recording: Recording) -> Replayed:
     Args:
         rules: the rules, or their folder.
         recording: of these rules, or of another version of them.
+        without: the index of an input of the recording that is left out.
 
     Raises:
         NotSetUp: no rule could be set up.
         ConfigurationError: the configuration file has mistakes.
     """
     with _silence():
-        return _replay(rules if isinstance(rules, Rules) else Rules(rules), recording)
+        return _replay(rules if isinstance(rules, Rules) else Rules(rules), recording, without)
 
 
 @contextlib.contextmanager
@@ -139,10 +140,11 @@ def _silence() -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def _replay(rules: Rules, recording: Recording) -> Replayed:
+def _replay(rules: Rules, recording: Recording, without: int | None) -> Replayed:
     owned = _paths_of_rules(rules, recording)
     with _house(rules, recording) as house:
-        broken = house.run(_Feeding(house, recording, owned, _Running(rules, house)).run())
+        feeding = _Feeding(house, recording, owned, _Running(rules, house), without)
+        broken = house.run(feeding.run())
         errors = list(_rule_errors(house, recording))
         return Replayed(_outputs_of(house), errors, broken, house.modules())
 
@@ -169,11 +171,18 @@ class _Feeding:
         recording: to be fed.
         owned: the paths that the rules register.
         rules: the rules in the house.
+        without: the index of an input that is not fed.
     """
 
     def __init__(
-        self, house: House, recording: Recording, owned: set[str], rules: _Running
+        self,
+        house: House,
+        recording: Recording,
+        owned: set[str],
+        rules: _Running,
+        without: int | None,
     ) -> None:
+        self._without = without
         self._rules = rules
         self._house = house
         self._recording = recording
@@ -207,8 +216,9 @@ class _Feeding:
                 yield each.begin, functools.partial(self._switch, each.rule, on=False)
             if each.end < self._recording.seconds:
                 yield each.end, functools.partial(self._switch, each.rule, on=True)
-        for given in self._recording.inputs:
-            yield given.at, functools.partial(self._feed, given)
+        for index, given in enumerate(self._recording.inputs):
+            if index != self._without:
+                yield given.at, functools.partial(self._feed, given)
 
     def _switch(self, rule: str, *, on: bool) -> None:
         self._keep(self._rules.switch(rule, on=on))

@@ -5,18 +5,21 @@ since. An output names the inputs from which its value came; the value of each o
 in the same way, as it was at the time of the output. So a tree ends at what came from outside.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from eshet_rules.audit.query import ENDLESS, stamp_of
 from eshet_rules.why.sources import Record, Records
 
-__all__ = ["Explanation", "InputOfOutput", "explain"]
+__all__ = ["Explanation", "InputOfOutput", "begin_of", "explain"]
 
 _TOLERANCE: Final = timedelta(milliseconds=1)
 """Times of records are those of the wall clock, and durations those of the loop."""
+
+_TIMER_TOLERANCE: Final = timedelta(milliseconds=20)
+"""The same, for the lengths of timers, which may be hours."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,11 @@ class Explanation:
         inputs: those of the output.
         trigger: the input that led to the output, or has started the timer that did, if it is none
             of `inputs`.
+        started_by: the input from outside that has started the timer which led to the output, if
+            the tree has a later one at its path.
         is_repeated: whether another part of the tree explains the output already.
+        is_needed: whether the explained output would be missing, or another one, without the input
+            `from_outside`; None if that is not known.
     """
 
     path: str
@@ -40,7 +47,9 @@ class Explanation:
     skipped: Mapping[str, int] = field(default_factory=dict)
     inputs: "tuple[InputOfOutput, ...]" = ()
     trigger: "Explanation | None" = None
+    started_by: Record | None = None
     is_repeated: bool = False
+    is_needed: bool | None = None
 
     @property
     def is_by_rule(self) -> bool:
@@ -64,6 +73,38 @@ class Explanation:
         return self.shown if self.is_from_outside else self.output
 
     @property
+    def from_outside(self) -> Record | None:
+        """The input from outside that has directly led to the value; None if there is none."""
+        shown, output = self.shown, self.output
+        if self.is_from_outside or shown is None or output is None:
+            return shown or self.started_by
+        is_set = shown["kind"] == "set" and shown.get("cause") == output.get("cause")
+        return shown if is_set else self.started_by
+
+    def parts(self) -> "Iterator[Explanation]":
+        """Iterate over the tree: this explanation, and those of all that led to the value."""
+        yield self
+        if self.is_from_outside:  # the rest of it has led to an earlier value
+            return
+        for each in (*(each.explanation for each in self.inputs), self.trigger):
+            if each is not None:
+                yield from each.parts()
+
+    def with_needed(self, is_needed: Callable[[Record], bool | None]) -> "Explanation":
+        """Return the tree with `is_needed` at each input from outside.
+
+        Args:
+            is_needed: returns whether an input was needed; None if that is not known.
+        """
+        outside = self.from_outside
+        return replace(
+            self,
+            inputs=tuple(each.with_needed(is_needed) for each in self.inputs),
+            trigger=None if self.trigger is None else self.trigger.with_needed(is_needed),
+            is_needed=None if outside is None else is_needed(outside),
+        )
+
+    @property
     def since(self) -> str:
         """Since when the path has its value, as far as is known; empty if it has none."""
         record, shown, output = self.record, self.shown, self.output
@@ -84,7 +125,9 @@ class Explanation:
             "skipped": dict(self.skipped),
             "inputs": [each.plain() for each in self.inputs],
             "trigger": None if self.trigger is None else self.trigger.plain(),
+            "started_by": self.started_by,
             "repeated": self.is_repeated,
+            "needed": self.is_needed,
         }
 
 
@@ -105,6 +148,12 @@ class InputOfOutput:
     is_unknown: bool
     has_changed: bool
     explanation: Explanation | None
+
+    def with_needed(self, is_needed: Callable[[Record], bool | None]) -> "InputOfOutput":
+        """See `Explanation.with_needed`."""
+        if self.explanation is None:
+            return self
+        return replace(self, explanation=self.explanation.with_needed(is_needed))
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -164,7 +213,20 @@ class _Explaining:
         after = _path_in(output.get("after_input"))
         is_known = after in ("", path) or any(each.name == after for each in inputs)
         trigger = None if is_known else self.explain(after, _just_after(output), depth - 1, output)
-        return Explanation(path, shown, output, skipped, inputs, trigger)
+        explanation = Explanation(path, shown, output, skipped, inputs, trigger)
+        return replace(explanation, started_by=self._started_by(explanation, output, after))
+
+    def _started_by(self, explanation: Explanation, output: Record, path: str) -> Record | None:
+        """Return the input that has started a timer, if it is none of the explanation."""
+        if not path or output.get("after_s") is None:
+            return None
+        moment = datetime.fromisoformat(output["time"]) - timedelta(seconds=output["after_s"])
+        found = self._records.input(path, stamp_of(moment + _TIMER_TOLERANCE))
+        if found is None or found["time"] < stamp_of(moment - _TIMER_TOLERANCE):
+            return None
+        named = [each.shown for each in explanation.parts() if each.path == path]
+        is_named = any(each is not None and each["time"] == found["time"] for each in named)
+        return None if is_named or found.get("parent") is not None else found
 
     def _inputs(self, output: Record, depth: int) -> Iterator[InputOfOutput]:
         values = [(name, value, False) for name, value in (output.get("inputs") or {}).items()]
@@ -179,11 +241,15 @@ class _Explaining:
             yield InputOfOutput(name, value, is_unknown, name == changed, explained(name))
 
 
+def begin_of(output: Record) -> datetime:
+    """Return when an output was begun; the time of its record is that of its end."""
+    end = datetime.fromisoformat(output["time"])
+    return end - timedelta(seconds=output.get("duration") or 0.0)
+
+
 def _just_after(output: Record) -> str:
     """Return a time after everything that led to an output, in the format of records."""
-    began = datetime.fromisoformat(output["time"])
-    began -= timedelta(seconds=output.get("duration") or 0.0)
-    return stamp_of(began + _TOLERANCE)
+    return stamp_of(begin_of(output) + _TOLERANCE)
 
 
 def _is_of(cause: str | None, output: Record | None) -> bool:

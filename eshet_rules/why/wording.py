@@ -71,7 +71,8 @@ class Wording:
         if record is None:
             yield f"{explanation.path}: no rule of {self._whose} has read or written it"
             return
-        yield self._headline(explanation.path, {**record, "time": explanation.since})
+        mark = _mark(explanation) if explanation.is_from_outside else ""
+        yield f"{self._headline(explanation.path, {**record, 'time': explanation.since})}{mark}"
         yield from _indented(self._details(explanation))
 
     def _headline(self, path: str, record: Record) -> str:
@@ -103,7 +104,7 @@ class Wording:
             return
         is_marked = any(each.has_changed for each in explanation.inputs)
         if not is_marked and (because := self._because(output, explanation.trigger)):
-            yield because
+            yield f"{because}{_mark(explanation)}"
         for each in explanation.inputs:
             yield from self._input(each)
         if explanation.trigger is not None:
@@ -142,8 +143,9 @@ class Wording:
 
     def _input(self, each: InputOfOutput) -> Iterator[str]:
         value = _value_of(each)
-        mark = "  <- changed" if each.has_changed else ""
         explanation = each.explanation
+        is_outside = explanation is not None and explanation.is_from_outside
+        mark = _mark(explanation if is_outside else None, has_changed=each.has_changed)
         if explanation is None:
             yield f"{each.name} = {value}{mark}"
             return
@@ -165,6 +167,14 @@ class Wording:
 def _indented(lines: Iterator[str]) -> Iterator[str]:
     for line in lines:
         yield f"{_INDENT}{line}"
+
+
+def _mark(explanation: Explanation | None, *, has_changed: bool = False) -> str:
+    """Return the mark behind an input, which is explained like this; empty if it has none."""
+    marks = ["changed"] if has_changed else []
+    if explanation is not None and explanation.is_needed is not None:
+        marks.append("needed" if explanation.is_needed else "not needed: the same without it")
+    return f"  <- {', '.join(marks)}" if marks else ""
 
 
 def _who(output: Record) -> str:

@@ -63,6 +63,8 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
             assert "  /hall/motion emitted 'cat' at " in said
             assert "    /hall/lux = 12, since " in said
             assert "written by hall.light\nprovided by " in said
+            said = why("/hall/lamp", "--needed")
+            assert " ago)  <- changed, needed\n" in said
 
             for options in ([], ["--json"]):
                 mistyped = ["eshet-rules", "why", "/hall/lapm", *options, *rules]
@@ -97,6 +99,9 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
         said = why("/hall/lamp")
         assert "no runner answers; this is from its audit trail" in said
         assert "  set by hall.light (version " in said
+        said = why("/hall/lamp", "--needed")
+        assert " ago)  <- changed, needed\n" in said
+        assert "does not make" not in said
         assert why("/hall/lamp", "--at", "2020-01-01").startswith("/hall/lamp: no rule")
     gone = command(
         "eshet-rules", "why", "/x", "--rules", str(folder.path), "--state-dir", str(tmp_path / "no")
