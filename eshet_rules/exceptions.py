@@ -360,14 +360,18 @@ class UnknownName(RulesError):
     Args:
         name: the given name.
         near: existing names that are similar.
+        is_folder: whether it is that of a folder where the command was typed.
     """
 
     exit_code = 2
 
-    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, near: Sequence[str] = (), *, is_folder: bool = False) -> None:
         self.name = name
         self.near: tuple[str, ...] = tuple(dict.fromkeys(near))
+        self.is_folder = is_folder
         advice = f"did you mean {' or '.join(self.near)}?" if near else "see `eshet-rules list`"
+        if is_folder and not near:
+            advice = "it is a folder: `eshet-rules list`, without it, lists all"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
 
 
