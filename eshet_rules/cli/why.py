@@ -105,7 +105,7 @@ def why(
                 raise
             records = _nothing()
             if facts.known["is_recording"]:
-                click.echo(f"eshet-rules: only what the runner remembers: {error}", err=True)
+                click.echo(f"eshet-rules: only what {facts.whose} remembers: {error}", err=True)
         if facts is not None:
             records = recent_records(facts.known, records)
         before = ENDLESS if at is None else stamp_of(at)

@@ -132,6 +132,11 @@ def test_why_not_and_graph_name_rules_of_all_runners(house: Pair) -> None:
     assert "lamp.follow" in drawn
 
 
+def test_a_value_without_a_path_is_not_said_to_be_provided_by_nothing(house: Pair) -> None:
+    explained = house.run("why-not", "/free", "--audit", "missing").stdout
+    assert "Value at free.py:7 True, needs False\n" in explained
+
+
 def test_the_page_shows_the_other_runners_and_their_rules(house: Pair) -> None:
     cluster = house.ask_page("cluster")
     assert (cluster["cluster"], cluster["without_runner"]) == ("house", ["camera"])
