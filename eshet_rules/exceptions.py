@@ -565,6 +565,26 @@ class NotPublishable(RulesError):
         super().__init__("\n".join([*problems, "nothing was published"]))
 
 
+class MostAreStrangers(RulesError):
+    """The modules of a folder were not published, as most of them have nothing to do with rules.
+
+    Args:
+        strangers: their paths, relative to the folder.
+        modules: the number of all modules of the folder.
+    """
+
+    def __init__(self, strangers: Sequence[str], modules: int) -> None:
+        self.strangers: tuple[str, ...] = tuple(strangers)
+        self.modules = modules
+        names = ", ".join(self.strangers[:3])
+        more = f" and {len(strangers) - 3:,} more" if len(strangers) > 3 else ""
+        super().__init__(
+            f"{len(strangers):,} of {modules:,} modules have no rules, and no module with rules "
+            f"imports them ({names}{more}), so nothing was published: name the right folder, or "
+            "give --yes if this is wanted"
+        )
+
+
 class MostRemoved(RulesError):
     """Rules were not published, as most published files would be removed by that.
 
