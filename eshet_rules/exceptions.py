@@ -360,14 +360,18 @@ class UnknownName(RulesError):
     Args:
         name: the given name.
         near: existing names that are similar.
+        is_folder: whether it is that of a folder where the command was typed.
     """
 
     exit_code = 2
 
-    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, near: Sequence[str] = (), *, is_folder: bool = False) -> None:
         self.name = name
         self.near: tuple[str, ...] = tuple(dict.fromkeys(near))
+        self.is_folder = is_folder
         advice = f"did you mean {' or '.join(self.near)}?" if near else "see `eshet-rules list`"
+        if is_folder and not near:
+            advice = "it is a folder: `eshet-rules list`, without it, lists all"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
 
 
@@ -559,6 +563,26 @@ class NotPublishable(RulesError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems: tuple[str, ...] = tuple(problems)
         super().__init__("\n".join([*problems, "nothing was published"]))
+
+
+class MostAreStrangers(RulesError):
+    """The modules of a folder were not published, as most of them have nothing to do with rules.
+
+    Args:
+        strangers: their paths, relative to the folder.
+        modules: the number of all modules of the folder.
+    """
+
+    def __init__(self, strangers: Sequence[str], modules: int) -> None:
+        self.strangers: tuple[str, ...] = tuple(strangers)
+        self.modules = modules
+        names = ", ".join(self.strangers[:3])
+        more = f" and {len(strangers) - 3:,} more" if len(strangers) > 3 else ""
+        super().__init__(
+            f"{len(strangers):,} of {modules:,} modules have no rules, and no module with rules "
+            f"imports them ({names}{more}), so nothing was published: name the right folder, or "
+            "give --yes if this is wanted"
+        )
 
 
 class MostRemoved(RulesError):

@@ -11,6 +11,7 @@ devices          lists the devices of bridges, and writes their paths as a modul
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
 stats            counts what rules did
+shared_trail     the trail of all runners of a cluster, for audit and stats
 graph            draws which paths the rules read and write
 why              explains why a path has its value
 why_not          tells what would have to change for another value

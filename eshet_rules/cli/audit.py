@@ -16,22 +16,20 @@ from eshet.server_address import ServerAddress
 from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, present_name
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.damages import Damages
-from eshet_rules.cli.nats_option import connected_to_nats, nats_address
 from eshet_rules.cli.options import (
     Command,
     PathType,
-    address_option,
     config_option,
     exit_on_errors,
     rules_folder,
     state_dir_option,
 )
+from eshet_rules.cli.shared_trail import SharedTrail, check_cluster, cluster_option, nats_option
 from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import audit_option, configuration_of, place_of_trail
 
 if TYPE_CHECKING:
-    from eshet_rules.audit.query import Damage, Filter, Reader
-    from eshet_rules.config import Configuration
+    from eshet_rules.audit.query import Reader
 
 
 @click.command(cls=Command)
@@ -60,14 +58,8 @@ if TYPE_CHECKING:
 @click.option("--to", "until", metavar="TIME", type=MOMENT, help="Records before this time.")
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new records.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as in the trail.")
-@click.option(
-    "--cluster",
-    is_flag=True,
-    help="The records of all runners of the cluster, from NATS, whether they run or not.",
-)
-@address_option(
-    "--server", "With --cluster: NATS servers, such as nats://house.  [default: as configured]"
-)
+@cluster_option
+@nats_option
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
 @config_option
@@ -103,7 +95,9 @@ def audit(
         raise click.UsageError("--chain needs a cause: name it with --cause ID.")
     if since and until and since >= until:
         raise click.UsageError("--from must be before --to")
-    _check_cluster(server, audit, is_cluster=cluster, chain=chain)
+    check_cluster(server, audit, is_cluster=cluster)
+    if chain and cluster:
+        raise click.UsageError("--chain reads from files: ask one runner, or leave --chain out")
     with exit_on_errors():
         folder = rules_folder(rules)
         wanted = Filter(
@@ -128,9 +122,10 @@ def audit(
         with contextlib.suppress(KeyboardInterrupt):
             if cluster:
                 configuration = configuration_of(folder, config)
-                found = _show_shared(
-                    configuration, server, wanted, damages.report, show, follow=follow
+                trail = SharedTrail(
+                    configuration, server, wanted, damages.report, "eshet-rules audit"
                 )
+                found = asyncio.run(_show_all(trail.read(follow=follow), show))
             else:
                 file = file_to_read(
                     audit or place_of_trail(folder, state_dir, config), must_exist=not follow
@@ -143,24 +138,6 @@ def audit(
     sys.exit(damages.exit_code)
 
 
-def _check_cluster(
-    server: ServerAddress | None, audit: Path | None, *, is_cluster: bool, chain: bool
-) -> None:
-    """Check the options that go with `--cluster`, or do not.
-
-    Raises:
-        click.UsageError: they contradict each other.
-    """
-    if not is_cluster:
-        if server is not None:
-            raise click.UsageError("--server is for --cluster: other trails are read from files")
-        return
-    if audit is not None:
-        raise click.UsageError("--audit names files, and --cluster reads from NATS: choose one")
-    if chain:
-        raise click.UsageError("--chain reads from files: ask one runner, or leave --chain out")
-
-
 def _show(reader: "Reader", show: Callable[[dict[str, Any]], object], *, follow: bool) -> bool:
     """Print records, and return whether there were any."""
     if follow:
@@ -170,28 +147,6 @@ def _show(reader: "Reader", show: Callable[[dict[str, Any]], object], *, follow:
         show(record)
         found = True
     return found
-
-
-def _show_shared(
-    configuration: "Configuration",
-    server: ServerAddress | None,
-    wanted: "Filter",
-    report: "Callable[[Damage], object]",
-    show: Callable[[dict[str, Any]], object],
-    *,
-    follow: bool,
-) -> bool:
-    """Print records of all runners of a cluster, and return whether there were any."""
-    address = nats_address(configuration, server)
-
-    async def read() -> bool:
-        async with connected_to_nats(address, "eshet-rules audit") as connection:
-            from eshet_rules.cluster.trail_reader import TrailReader
-
-            reader = TrailReader(connection, configuration.cluster.name, wanted, report)
-            return await _show_all(reader.records(follow=follow), show)
-
-    return asyncio.run(read())
 
 
 async def _show_all(

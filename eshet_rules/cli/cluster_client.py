@@ -18,6 +18,7 @@ from eshet_rules.cli.runner_client import (
     only_runner,
     published_actions,
 )
+from eshet_rules.cluster.summary import absence
 from eshet_rules.config import is_meant
 from eshet_rules.exceptions import (
     ClusterIncomplete,
@@ -60,6 +61,11 @@ class ClusterClient:
     def address(self) -> str:
         """The address of the server."""
         return next(iter(self.runners.values())).address
+
+    @property
+    def answering(self) -> list[str]:
+        """The names of the runners that have fulfilled all requests so far."""
+        return [name for name in self.runners if name not in self.problems]
 
     async def each(
         self, request: Callable[[Runner], Awaitable[_T]], names: Iterable[str] | None = None
@@ -125,9 +131,7 @@ class ClusterClient:
 
     def absence(self, module: str) -> str:
         """Return that no runner runs a module, and why not if that is known."""
-        needs = self.needs.get(module)
-        why = f", which needs a runner with {needs}" if needs else ""
-        return f"no runner of the cluster runs {module}{why}"
+        return absence(module, self.needs)
 
     def holders(self, reports: Mapping[str, Reports], names: Sequence[str]) -> dict[str, list[str]]:
         """Return those names that mean a rule or module of a runner, by the name of the runner.

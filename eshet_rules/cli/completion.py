@@ -52,7 +52,36 @@ class _CompletedName(click.ParamType[str]):
 
 
 class RuleName(_CompletedName):
-    """The name of a rule or of a module, or a glob of either."""
+    """The name of a rule or of a module, or a glob of either.
+
+    Args:
+        or_node: whether it may be the path of a node as well.
+    """
+
+    def __init__(self, *, or_node: bool = False) -> None:
+        self._or_node = or_node
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`; files and folders are refused, which many type at first."""
+        text = str(value)
+        is_place = ("/" in text or text in (".", "..")) and not (
+            self._or_node and text.startswith("/")
+        )
+        if is_place and Path(text).is_dir():
+            self.fail(
+                f"{text!r} is a folder: write names of rules or modules, such as hall.light or "
+                "hall (`eshet-rules list` lists them)",
+                param,
+                ctx,
+            )
+        if text.endswith(".py") and Path(text).is_file():
+            self.fail(
+                f"{text!r} is a file: write the name of its module, such as hall for hall.py, or "
+                "upstairs.bath for upstairs/bath.py",
+                param,
+                ctx,
+            )
+        return text
 
     def names(self, ctx: click.Context) -> set[str]:
         """See `_CompletedName`."""

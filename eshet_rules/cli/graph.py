@@ -17,7 +17,7 @@ __all__ = ["graph"]
 
 
 @click.command(cls=Command)
-@click.argument("names", nargs=-1, type=RuleName())
+@click.argument("names", nargs=-1, type=RuleName(or_node=True))
 @click.option(
     "--format",
     "form",

@@ -184,7 +184,8 @@ def _named(
     for name in names:
         if not any(is_meant(each, name) for each in known):
             near = {*known, *(str(rule["module"]) for rule in rules)}
-            raise UnknownName(name, difflib.get_close_matches(name, sorted(near), 3))
+            similar = difflib.get_close_matches(name, sorted(near), 3)
+            raise UnknownName(name, similar, is_folder=Path(name).is_dir())
     return (
         [rule for rule in rules if any(is_meant(str(rule["rule"]), name) for name in names)],
         _of_modules(broken, names),

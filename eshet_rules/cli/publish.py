@@ -53,7 +53,11 @@ _HEAD: Final = ("HASH", "PUBLISHED", "BY", "FILES", "REVISION")
     help="Publish these files of the folder as well, such as 'data/*.json'; several are possible.",
 )
 @click.option("--dry-run", is_flag=True, help="Only print what would change.")
-@click.option("--yes", is_flag=True, help="Publish even if most published files are removed by it.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Publish even if most published files are removed by it, or most files have no rules.",
+)
 @click.option("--list", "lists", is_flag=True, help="List the last 10 publications.")
 @click.option("--again", metavar="HASH", help="Make an earlier publication the present one again.")
 @click.option(
@@ -82,8 +86,9 @@ def publish(
     files, and reload what has changed. All modules are published, also helpers: not tests, hidden
     files, copies, and the configuration.
 
-    Nothing is published if a file can't be read or is not valid Python; nor, without --yes, if more
-    than half of the published files would be removed, as by the wrong folder.
+    Nothing is published if a file can't be read or is not valid Python; nor, without --yes, what
+    looks like the wrong folder: your home folder, one whose files mostly have no rules, or one
+    without more than half of the published files.
     """
     if lists and (again or revision or others or dry_run):
         raise click.UsageError("--list only lists: leave the other options out")
@@ -114,6 +119,7 @@ def publish(
                 elif again:
                     await _publish_again(publishing, again, dry_run=dry_run)
                 else:
+                    _check_place(folder, yes=yes)
                     with _rules_of(folder, revision) as place:
                         await _publish(
                             publishing,
@@ -122,7 +128,7 @@ def publish(
                             configuration,
                             others,
                             dry_run=dry_run,
-                            may_remove_most=yes,
+                            yes=yes,
                         )
                 if not (lists or dry_run):
                     await _note_absence(connection, address.prefix, name)
@@ -138,16 +144,20 @@ async def _publish(
     others: Sequence[str],
     *,
     dry_run: bool,
-    may_remove_most: bool,
+    yes: bool,
 ) -> None:
     from eshet.clock import wall_stamp
     from eshet_rules.cluster.publication import FileList, Publication, digest_of
     from eshet_rules.cluster.rule_files import read_rule_files
-    from eshet_rules.exceptions import MostRemoved
+    from eshet_rules.exceptions import MostAreStrangers, MostRemoved
 
     found = read_rule_files(folder, configuration.watch.exclude, others)
     for path, why in found.excluded.items():
         _note(f"{path} is left out: {why}")
+    if 2 * len(found.strangers) > found.modules and not yes:
+        raise MostAreStrangers(found.strangers, found.modules)
+    for path in found.strangers:
+        _note(f"{path} has no rules, and no module with rules imports it")
     files = FileList.of(found.contents)
     encoded = files.encode()
     publication = Publication(
@@ -162,7 +172,7 @@ async def _publish(
     )
     before = await publishing.read()
     present, changes = await _show_changes(publishing, before, files)
-    if 2 * len(changes.removed) > len(present.files) and not may_remove_most:
+    if 2 * len(changes.removed) > len(present.files) and not yes:
         raise MostRemoved(len(changes.removed), len(present.files))
     if not dry_run:
         await publishing.bucket.open()
@@ -185,6 +195,24 @@ async def _publish_again(publishing: "Publishing", digits: str, *, dry_run: bool
     if not dry_run and publication.hash != before.publications[-1].hash:
         await publishing.make_current(publication, before)
     _tell(publication, before, dry_run=dry_run)
+
+
+def _check_place(folder: Path, *, yes: bool) -> None:
+    """Check that a folder is not that of all files of the user.
+
+    Raises:
+        RulesFolderError: it is, and the user has not said that this is wanted.
+    """
+    from eshet_rules.exceptions import RulesFolderError
+
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # the user has none
+        return
+    if not yes and folder.resolve() in (home, *home.parents):
+        problem = "this is your home folder, or contains it"
+        advice = "name the folder with your rules, or give --yes if this is wanted"
+        raise RulesFolderError(folder, f"{problem}: {advice}")
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """`eshet-rules stats`."""
 
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from eshet.server_address import ServerAddress
 from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
     Command,
@@ -15,8 +18,12 @@ from eshet_rules.cli.options import (
     rules_folder,
     state_dir_option,
 )
+from eshet_rules.cli.shared_trail import SharedTrail, check_cluster, cluster_option, nats_option
 from eshet_rules.cli.time_option import checked_range, range_options
-from eshet_rules.cli.trail_option import audit_option, place_of_trail
+from eshet_rules.cli.trail_option import audit_option, configuration_of, place_of_trail
+
+if TYPE_CHECKING:
+    from eshet_rules.audit.query import Filter
 
 __all__ = ["stats"]
 
@@ -32,6 +39,8 @@ __all__ = ["stats"]
     show_default=True,
     help="A table, JSON, metrics for Prometheus, or OpenTelemetry spans as OTLP in JSON.",
 )
+@cluster_option
+@nats_option
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
 @config_option
@@ -40,6 +49,8 @@ def stats(
     since: datetime,
     until: datetime | None,
     form: str,
+    cluster: bool,
+    server: ServerAddress | None,
     audit: Path | None,
     state_dir: Path | None,
     config: Path | None,
@@ -53,18 +64,24 @@ def stats(
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
-    from eshet_rules.audit.query import Filter, Reader, stamp_of
-    from eshet_rules.audit.trail import file_to_read
+    from eshet_rules.audit.query import Filter, stamp_of
     from eshet_rules.stats.counting import count_records
     from eshet_rules.stats.spans import spans
     from eshet_rules.stats.text import json_lines, prometheus_lines, table_lines
 
     since, end = checked_range(since, until)
+    check_cluster(server, audit, is_cluster=cluster)
     with exit_on_errors():
-        file = file_to_read(audit or place_of_trail(rules_folder(rules), state_dir, config))
+        folder = rules_folder(rules)
         wanted = Filter(since=stamp_of(since), until=stamp_of(end))
         damages = Damages()
-        records = Reader(file, wanted, damages.report).records()
+        if cluster:
+            configuration = configuration_of(folder, config)
+            trail = SharedTrail(configuration, server, wanted, damages.report, "eshet-rules stats")
+            records = trail.records()
+        else:
+            place = audit or place_of_trail(folder, state_dir, config)
+            records = _records_of_one(place, wanted, damages)
         if form == "spans":
             lines = spans(records)
         else:
@@ -73,3 +90,10 @@ def stats(
         for line in lines:
             click.echo(line)
     sys.exit(damages.exit_code)
+
+
+def _records_of_one(place: Path, wanted: "Filter", damages: Damages) -> Iterator[dict[str, Any]]:
+    from eshet_rules.audit.query import Reader
+    from eshet_rules.audit.trail import file_to_read
+
+    return Reader(file_to_read(place), wanted, damages.report).records()

@@ -58,9 +58,11 @@ def place_of_state(folder: Path, state: Path | None, config: "Path | Configurati
 def configuration_of(folder: Path, config: "Path | Configuration | None") -> "Configuration":
     """Return the configuration of a rules folder; see `place_of_trail`."""
     from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
+    from eshet_rules.modules.discovery import check_folder
 
     if isinstance(config, Configuration):
         return config
+    check_folder(folder)
     return ConfigurationFile(config or folder / FILE_NAME, must_exist=config is not None).read()
 
 

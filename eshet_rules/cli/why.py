@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from eshet_rules.why.sources import Records
 
 __all__ = ["why"]
-
-_MOST_ASKED: Final = 20
-"""Maximum number of paths of which all runners of a cluster are asked."""
 
 
 @click.command(cls=Command)
@@ -126,7 +123,7 @@ def why(
                 raise
             records = _nothing()
             if facts.known["is_recording"]:
-                click.echo(f"eshet-rules: only what the runner remembers: {error}", err=True)
+                click.echo(f"eshet-rules: only what {facts.whose} remembers: {error}", err=True)
         if facts is not None:
             records = recent_records(facts.known, records)
         before = ENDLESS if at is None else stamp_of(at)
@@ -154,24 +151,20 @@ async def _ask(running: "Runner", path: str) -> "Facts":
 
 async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
     """Ask all runners for the path, and for those that have led to it."""
-    import asyncio
-
     from eshet_rules.why.answer import facts_of
-    from eshet_rules.why.merging import merge_known, unexplained
+    from eshet_rules.why.asking import ask_for_path
 
     async def ask(path: str) -> dict[str, Any]:
-        return await cluster.each(lambda running: running.call("why", path))
+        found = await cluster.each(lambda running: running.call("why", path), cluster.answering)
+        if not found:
+            cluster.check()
+        return found
 
-    answers, asked = [await ask(path)], {path}
-    while paths := sorted(unexplained(answers) - asked)[: max(0, _MOST_ASKED - len(asked))]:
-        asked.update(paths)
-        answers += await asyncio.gather(*map(ask, paths))
-    if not answers[0]:
-        cluster.check()
+    known = await ask_for_path(path, ask)
     for name, problem in sorted(cluster.problems.items()):
         click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
     whose = f"the cluster {cluster.name}"
-    return await facts_of(cluster.client, path, merge_known(answers[0], answers[1:]), whose)
+    return await facts_of(cluster.client, path, known, whose)
 
 
 def _trail(

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,32 +135,27 @@ async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> "
 async def _ask_cluster(
     cluster: "ClusterClient", path: str, wanted: list[Any], depth: int
 ) -> "WhyNotAnswer":
-    from eshet_rules.why_not.answer import ask_why_not
-    from eshet_rules.why_not.merging import merge_answers
+    from eshet_rules.why_not.asking import ask_for_path
 
     rules = [rule for each in (await cluster.reports()).values() for rule in each.rules]
 
-    async def answer(wanted: list[Any]) -> dict[str, Any]:
-        found = await cluster.each(lambda running: running.call("why_not", path, wanted, depth))
+    async def ask(wanted: list[Any]) -> dict[str, Any]:
+        found = await cluster.each(
+            lambda running: running.call("why_not", path, wanted, depth), cluster.answering
+        )
         if not found:
             cluster.check()
-        return merge_answers(found)
+        return found
 
-    async def used() -> frozenset[str]:
-        return frozenset(path for each in rules for path in (*each["reads"], *each["writes"]))
-
-    answered = await ask_why_not(cluster.client, path, wanted, answer, used)
+    whose = f"the cluster {cluster.name}"
+    answered = await ask_for_path(cluster.client, path, wanted, ask, rules, whose)
     for name, problem in sorted(cluster.problems.items()):
         click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
-    writers: dict[str, list[str]] = {}
-    for rule in rules:
-        for each in rule["writes"]:
-            writers.setdefault(each, []).append(f"{rule['rule']} at {rule['runner']}")
-    if path not in writers:
+    if path not in answered.writers:
         for module in cluster.without_runner:
             note = f"{cluster.absence(module)}: what it writes is not known"
             click.echo(f"eshet-rules: {printable(note)}", err=True)
-    return replace(answered, writers=writers, whose=f"the cluster {cluster.name}")
+    return answered
 
 
 def _earlier(

@@ -9,6 +9,7 @@ from eshet_rules.cluster.publication import FileList, problem_with_path
 from eshet_rules.exceptions import NotPublishable
 from eshet_rules.modules.discovery import MAX_SOURCE_BYTES, Discovery, Source
 from eshet_rules.modules.importer import check_syntax
+from eshet_rules.modules.strangers import find_strangers
 from eshet_rules.regular_files import UnusableFile, read_regular
 
 __all__ = ["RuleFiles", "read_rule_files"]
@@ -20,10 +21,14 @@ class RuleFiles(NamedTuple):
     Args:
         contents: by path, relative to the folder, with `/`.
         excluded: the files that look like modules and are left out, and why, by path.
+        strangers: the paths of modules that have nothing to do with rules; see `find_strangers`.
+        modules: the number of all modules.
     """
 
     contents: dict[str, bytes]
     excluded: dict[str, str]
+    strangers: list[str]
+    modules: int
 
 
 def read_rule_files(
@@ -64,7 +69,8 @@ def read_rule_files(
             problems = [str(error)]
     if problems:
         raise NotPublishable(problems)
-    return RuleFiles(contents, excluded)
+    strangers = [_path_in(folder, sources[name].path) for name in find_strangers(sources)]
+    return RuleFiles(contents, excluded, strangers, len(sources))
 
 
 def _problem_of(source: Source, folder: Path, path: str) -> str:

@@ -1,6 +1,7 @@
 """What a runner tells of itself and its cluster, as plain data for a message. No I/O."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from eshet.text import encodable, shorten
@@ -8,7 +9,7 @@ from eshet_rules.cluster.entries import Modules, PresenceEntry
 from eshet_rules.cluster.roster import Roster
 from eshet_rules.config import ClusterSettings
 
-__all__ = ["summarize"]
+__all__ = ["absence", "summarize"]
 
 _MOST_LISTED: Final = 100
 """Maximum number of modules without a runner in a message."""
@@ -55,6 +56,17 @@ def summarize(
             if where is not None and module not in roster.assignment.first
         },
     }
+
+
+def absence(module: str, needs: Mapping[str, str]) -> str:
+    """Return that no runner runs a module, and why not if that is known.
+
+    Args:
+        module: its name.
+        needs: the conditions on runners that no runner fulfils, by module.
+    """
+    why = f", which needs a runner with {needs[module]}" if module in needs else ""
+    return f"no runner of the cluster runs {module}{why}"
 
 
 def _shown(text: str) -> str:

@@ -60,7 +60,7 @@ def spans(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             {
                 "resourceSpans": [
                     {
-                        "resource": {"attributes": [_attribute("service.name", "eshet-rules")]},
+                        "resource": {"attributes": list(_resource(record))},
                         "scopeSpans": [{"scope": {"name": "eshet_rules"}, "spans": [span]}],
                     }
                 ]
@@ -81,6 +81,12 @@ class _Memory:
         self._texts[key] = text
         if len(self._texts) > _MAX_CAUSES:
             self._texts.popitem(last=False)
+
+
+def _resource(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield _attribute("service.name", "eshet-rules")
+    if "runner" in record:  # of a cluster
+        yield _attribute("service.instance.id", record["runner"])
 
 
 def _attributes(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

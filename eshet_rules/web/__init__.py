@@ -17,6 +17,7 @@ explanations   why, and why not
 trail          the newest records of the audit trail
 devices        bridges, and their devices
 other_runners  the other runners of a cluster, and their rules
+questions      questions to the other runners, answered without those that are silent
 versions       kept versions, and their differences
 actions        what the page does: switch rules, set, call, release, roll back
 neighbours     the graph around a rule or path

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from eshet.text import safe_str
 from eshet_rules.audit.records import PageActed, emit
 from eshet_rules.audit.redaction import Redaction
+from eshet_rules.exceptions import NotDriven
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.other_runners import OtherRunners
 from eshet_rules.web.plain import seen
@@ -33,7 +34,8 @@ class Actions:
 
     Args:
         view: the runner.
-        others: the other runners of its cluster, where rules are enabled and disabled as well.
+        others: the other runners of its cluster, where rules are enabled and disabled as well, and
+            overrides are ended.
     """
 
     def __init__(self, view: RunnerView, others: OtherRunners) -> None:
@@ -94,13 +96,24 @@ class Actions:
         return {"result": result}
 
     async def release(self, path: str, by: str) -> dict[str, Any]:
-        """End the override of a path with drivers.
+        """End the override of a path with drivers, at the runner that drives it.
 
         Raises:
             NotDriven: no rule drives it.
+            EshetError: another runner drives it, and has refused the request.
+            TimeoutError: another runner drives it, and does not answer.
         """
-        done = await self._recorded("release", path, by, self._view.control.release(path))
+        done = await self._recorded("release", path, by, self._released(path))
         return {"done": done}
+
+    async def _released(self, path: str) -> list[str]:
+        try:
+            return await self._view.control.release(path)
+        except NotDriven:
+            done = await self._others.release(path)
+            if done is None:
+                raise
+            return done
 
     async def roll_back(self, module: str, version: str, why: str, by: str) -> dict[str, Any]:
         """Run an earlier version of a module until its file changes.

@@ -19,6 +19,7 @@ from eshet_rules.web.neighbours import around, limited, plain
 from eshet_rules.web.other_runners import OtherRunners
 from eshet_rules.web.overview import Overview
 from eshet_rules.web.paths import Paths
+from eshet_rules.web.questions import Questions
 from eshet_rules.web.rules import Rules
 from eshet_rules.web.silences import Silences
 from eshet_rules.web.trail import Trail
@@ -61,19 +62,21 @@ class Api:
         self.tree: Final = Tree(view.client)
         self.trail: Final = Trail(view)
         self.rules: Final = Rules(view, self.tree, self.trail)
-        self._others = OtherRunners(view)
+        self._questions = Questions(view)
+        self._others = OtherRunners(view, self._questions)
         self._actions = Actions(view, self._others)
         self._devices = Devices(view)
-        self._explanations = Explanations(view)
+        self._explanations = Explanations(view, self._questions, self._others)
         self._history = History(view)
         self.silences: Final = Silences(view)
         self._overview = Overview(view, self.tree, self.silences)
-        self._paths = Paths(view, self.tree)
+        self._paths = Paths(view, self.tree, self._questions)
         self._versions = Versions(view)
 
     async def close(self) -> None:
-        """Cancel the actions that are not completed."""
+        """Cancel the actions that are not completed, and the questions that are not answered."""
         await self._actions.close()
+        await self._questions.close()
 
     def routes(self, permit: Callable[[web.Request, Scope], str]) -> list[web.RouteDef]:
         """Return the routes; see `answering`."""
@@ -105,6 +108,13 @@ class Api:
                     Parameter("search", "a part of a name or path"),
                     Parameter("state", "the state of the rules, such as `failed`"),
                 ),
+            ),
+            Endpoint(
+                "GET",
+                "/cluster/rules/{rule}",
+                "A rule of another runner of the cluster, and that runner",
+                lambda given: self._others.rule(given.required("rule")),
+                schema.RemoteRuleAnswer,
             ),
             Endpoint(
                 "GET",
@@ -318,13 +328,15 @@ class Api:
         self.rules.find(rule)
         if given.text("inside") == "1":
             return plain(*limited(Drawing.restored(self._view.explaining.inside(rule))))
-        return plain(*around(rule, self._plain_reports()))
+        return plain(*around(rule, await self._plain_reports()))
 
     async def _path_graph(self, given: Arguments) -> Mapping[str, Any]:
-        return plain(*around(given.required("path"), self._plain_reports()))
+        return plain(*around(given.required("path"), await self._plain_reports()))
 
-    def _plain_reports(self) -> list[Mapping[str, Any]]:
-        return [report.plain() for report in self._view.reloader.reports()]
+    async def _plain_reports(self) -> list[Mapping[str, Any]]:
+        """Return the reports on all rules: those of this runner, and of the others."""
+        own = [report.plain() for report in self._view.reloader.reports()]
+        return [*own, *await self._others.rules()]
 
     async def _past(self, given: Arguments) -> Mapping[str, Any]:
         return await self._history.of(

@@ -1,6 +1,7 @@
 """The other runners of a cluster, and their rules, which they publish."""
 
 import asyncio
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -8,9 +9,10 @@ from eshet.client import Client
 from eshet.exceptions import ErrorValue, EshetError
 from eshet.paths import word
 from eshet.text import safe_str
-from eshet_rules.exceptions import ClusterIncomplete
+from eshet_rules.exceptions import ClusterIncomplete, UnknownName
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.view import RunnerView
+from eshet_rules.web.questions import SILENT, Questions
 from eshet_rules.web.rules import MOST, is_meant
 
 __all__ = ["OtherRunners"]
@@ -18,24 +20,23 @@ __all__ = ["OtherRunners"]
 _FRESH: Final = 2.0
 """Seconds for which the other runners are not asked again."""
 
-_ANSWER_WITHIN: Final = 2.0
-"""How long a runner may take to answer a question, in seconds."""
-
 _SWITCH_WITHIN: Final = 30.0
-"""How long a runner may take to enable or disable rules, in seconds."""
+"""How long a runner may take for a command, in seconds."""
 
 _SHOWN: Final = ("rule", "module", "state", "since", "version", "strategy", "restarts", "errors")
 
 
 class OtherRunners:
-    """Asks the other runners of the cluster.
+    """Knows the other runners and their rules.
 
     Args:
         view: the runner.
+        questions: to the others.
     """
 
-    def __init__(self, view: RunnerView) -> None:
+    def __init__(self, view: RunnerView, questions: Questions) -> None:
         self._view = view
+        self._questions = questions
         self._answers: dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = {}
         self._until = -1.0
         self._asking = asyncio.Lock()
@@ -47,22 +48,19 @@ class OtherRunners:
             search: a part of a name or path, or a glob of a name.
             state: of the rules; empty for any.
         """
-        own = self._summary
+        own = self._questions.summary
         if own is None:
             return {"cluster": None, "runners": [], "without_runner": [], "rules": [], "more": 0}
-        await self._ask(own)
+        rules = [
+            {key: rule[key] for key in (*_SHOWN, "runner")}
+            for rule in await self.rules()
+            if (not state or rule["state"] == state)
+            and is_meant(rule["rule"], (*rule["reads"], *rule["writes"]), search)
+        ]
         runners = [self._runner(own, own, self._view.name)]
-        rules = []
-        for name in self._others(own):
-            summary, of_it = self._answers.get(name, (None, []))
+        for name in self._questions.names:
+            summary, _ = self._answers.get(name, (None, []))
             runners.append(self._runner(own, summary, name))
-            rules += [
-                {**{key: rule[key] for key in _SHOWN}, "runner": name}
-                for rule in of_it
-                if (not state or rule["state"] == state)
-                and is_meant(rule["rule"], (*rule["reads"], *rule["writes"]), search)
-            ]
-        rules.sort(key=lambda rule: str(rule["rule"]))
         return {
             "cluster": own["cluster"],
             "runners": sorted(runners, key=lambda each: str(each["name"])),
@@ -70,6 +68,50 @@ class OtherRunners:
             "rules": rules[:MOST],
             "more": max(0, len(rules) - MOST),
         }
+
+    async def rules(self) -> list[dict[str, Any]]:
+        """Return the reports on the rules of the others, each with its `runner`, by their names."""
+        await self._ask()
+        rules = [
+            {**rule, "runner": name} for name, (_, of_it) in self._answers.items() for rule in of_it
+        ]
+        return sorted(rules, key=lambda rule: str(rule["rule"]))
+
+    async def rule(self, name: str) -> dict[str, Any]:
+        """Return the report on a rule of another runner, and what is known of that runner.
+
+        Raises:
+            ClusterIncomplete: none has such a rule, and not all of them answer.
+            UnknownName: none has such a rule.
+        """
+        rules = await self.rules()
+        own = self._questions.summary or {"runners": {}}
+        for rule in rules:
+            if rule["rule"] == name:
+                runner = rule.pop("runner")
+                summary, _ = self._answers[runner]
+                about = self._runner(own, summary, runner)
+                return {"rule": {**rule, "last_run": None}, "runner": about}
+        silent = [each for each in self._questions.names if each not in self._answers]
+        if silent:
+            raise ClusterIncomplete(dict.fromkeys(silent, SILENT))
+        known = [str(rule["rule"]) for rule in rules]
+        raise UnknownName(name, difflib.get_close_matches(name, known, 3))
+
+    async def release(self, path: str) -> list[str] | None:
+        """End the override of a path that a rule of another runner drives; None if none does.
+
+        Raises:
+            EshetError: that runner has refused it.
+            TimeoutError: it does not answer.
+        """
+        answers = await self._questions.begin().ask("why", path)
+        driving = [name for name, known in answers.items() if known["drive"]]
+        if not driving:
+            return None
+        async with asyncio.timeout(_SWITCH_WITHIN):
+            done: list[str] = await self._client.action_call(f"{ROOT}/{driving[0]}/release", path)
+        return done
 
     async def switch(self, action: str, rules: Sequence[str]) -> None:
         """Enable or disable rules at the other runners as well, as each of them may run them.
@@ -81,8 +123,7 @@ class OtherRunners:
         Raises:
             ClusterIncomplete: some runners have not done it.
         """
-        own = self._summary
-        if own is None or not rules:
+        if not rules:
             return
         problems: dict[str, str] = {}
 
@@ -95,20 +136,13 @@ class OtherRunners:
             except EshetError as error:
                 problems[name] = safe_str(error.value if isinstance(error, ErrorValue) else error)
 
-        await asyncio.gather(*map(ask, self._others(own)))
+        await asyncio.gather(*map(ask, self._questions.names))
         if problems:
             raise ClusterIncomplete(problems)
 
     @property
     def _client(self) -> Client:
         return self._view.client
-
-    @property
-    def _summary(self) -> Mapping[str, Any] | None:
-        return None if self._view.cluster is None else self._view.cluster()
-
-    def _others(self, own: Mapping[str, Any]) -> list[str]:
-        return [word(name) for name in own["runners"] if name != own["runner"]]
 
     def _runner(
         self, own: Mapping[str, Any], summary: Mapping[str, Any] | None, name: str
@@ -128,12 +162,12 @@ class OtherRunners:
             "page": known.get("page"),
         }
 
-    async def _ask(self, own: Mapping[str, Any]) -> None:
+    async def _ask(self) -> None:
         async with self._asking:
             loop = asyncio.get_running_loop()
             if loop.time() < self._until:
                 return
-            names = self._others(own)
+            names = self._questions.names
             answers = await asyncio.gather(*map(self._answer, names))
             self._answers = {
                 name: answer
@@ -146,12 +180,11 @@ class OtherRunners:
         rules: list[Mapping[str, Any]] = []
         after: str | None = ""
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
-                summary = await self._client.action_call(f"{ROOT}/{name}/cluster")
-                while after is not None:
-                    page = await self._client.action_call(f"{ROOT}/{name}/list", after)
-                    rules += page["rules"]
-                    after = page["next"]
+            summary = await self._questions.request(name, "cluster")
+            while after is not None:
+                page = await self._questions.request(name, "list", after)
+                rules += page["rules"]
+                after = page["next"]
         except (EshetError, TimeoutError):
             return None
         return summary, rules

@@ -1,16 +1,17 @@
 """The tree of paths, and all about one path."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from eshet.exceptions import EshetError
 from eshet.paths import nearest
 from eshet.unknown import Unknown
 from eshet_rules.runner.view import RunnerView
-from eshet_rules.supervision.report import RuleReport
 from eshet_rules.web.plain import seen
+from eshet_rules.web.questions import Questions
 from eshet_rules.web.tree import ANSWER_WITHIN, Node, Tree
+from eshet_rules.why.merging import merge_known
 
 __all__ = ["Paths"]
 
@@ -23,11 +24,13 @@ class Paths:
     Args:
         view: the runner.
         tree: the nodes of its server.
+        questions: to the other runners of its cluster.
     """
 
-    def __init__(self, view: RunnerView, tree: Tree) -> None:
+    def __init__(self, view: RunnerView, tree: Tree, questions: Questions) -> None:
         self._view = view
         self._tree = tree
+        self._questions = questions
 
     async def under(
         self, directory: str, search: str = "", after: str = "", limit: int = 500
@@ -60,28 +63,29 @@ class Paths:
         }
 
     async def one(self, path: str) -> dict[str, Any]:
-        """Return all about one path, which need not exist."""
+        """Return all about one path, which need not exist; from all runners of a cluster."""
         nodes = await self._tree.nodes()
         node = nodes.get(path)
-        reports = self._view.reloader.reports()
-        recorder = self._view.recorder
-        record = None if recorder is None else recorder.last.inputs.get(path)
+        question = self._questions.begin()
+        answers = await question.ask("why", path)
+        about = merge_known({self._view.name: self._view.explaining.why(path), **answers}, [])
+        record = about["inputs"].get(path)
         value, known = await self._value(path, node)
-        readers = list(_rules(each for each in reports if path in each.reads))
-        writers = list(_rules(each for each in reports if path in each.writes))
-        is_used = bool(node or readers or writers)
+        is_used = bool(node or about["readers"] or about["writers"])
         return {
             "path": path,
             "kind": None if node is None else node.kind,
             "owner": None if node is None else node.owner,
             "value": value,
             "known": known,
-            "since": None if record is None else record.time,
-            "readers": readers,
-            "writers": writers,
-            "decides": self._view.redaction.value(self._view.drive_reports.of(path)),
-            "is_secret": self._view.redaction.hides(path),
+            "since": None if record is None else record["time"],
+            "readers": about["readers"],
+            "writers": about["writers"],
+            "decides": self._view.redaction.value(about["drive"]),
+            "is_secret": about["is_secret"],
             "nearest": [] if is_used else nearest(path, nodes),
+            "cluster": self._questions.cluster,
+            "gaps": question.gaps,
         }
 
     async def _value(self, path: str, node: Node | None) -> tuple[Any, bool]:
@@ -134,9 +138,3 @@ class Paths:
             "since": None if record is None else record.time,
             "children": 0,
         }
-
-
-def _rules(reports: Iterable[RuleReport]) -> Iterator[list[str]]:
-    for report in reports:
-        plain = report.plain()
-        yield [plain["rule"], plain["state"], plain["why"]]

@@ -178,7 +178,11 @@ class PathsAnswer(Answer):
 
 
 class PathAnswer(Answer):
-    """All about one path; `decides` is the report of `yarp.drive`."""
+    """All about one path; `decides` is the report of `yarp.drive`.
+
+    A reader or writer has its name, state, reason for the state, and runner. They are those of the
+    `cluster`, or of this runner if it is in none; `gaps` says which runners have not answered.
+    """
 
     path: str
     kind: str | None
@@ -186,11 +190,13 @@ class PathAnswer(Answer):
     value: Any
     known: bool
     since: str | None
-    readers: list[tuple[str, str, str]]
-    writers: list[tuple[str, str, str]]
+    readers: list[tuple[str, str, str, str]]
+    writers: list[tuple[str, str, str, str]]
     decides: dict[str, Any] | None
     is_secret: bool
     nearest: list[str]
+    cluster: str | None
+    gaps: list[str]
 
 
 class HistoryAnswer(Answer):
@@ -213,10 +219,11 @@ class ExplanationLine(Answer):
 
 
 class ExplanationAnswer(Answer):
-    """An explanation as lines, and as `--json` prints it."""
+    """An explanation as lines, and as `--json` prints it; `gaps` says what is missing in it."""
 
     lines: list[ExplanationLine]
     answer: dict[str, Any]
+    gaps: list[str]
 
 
 class TrailAnswer(Answer):
@@ -334,6 +341,13 @@ class ClusterAnswer(Answer):
     without_runner: list[str]
     rules: list[RemoteRule]
     more: int
+
+
+class RemoteRuleAnswer(Answer):
+    """A rule of another runner of the cluster, and that runner."""
+
+    rule: RuleRow
+    runner: ClusterRunner
 
 
 class DoneAnswer(Answer):

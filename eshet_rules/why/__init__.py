@@ -6,6 +6,7 @@ drives         who decides over a path with drivers, as text
 times          times as text
 explanation    an explanation as a tree: which outputs and inputs led to a value
 memory         what a running runner remembers, for a message
+asking         asks the runners of a cluster, for the command and the page
 merging        merges what several runners remember
 sources        where records come from: the memory of a running runner, a trail, or a test
 backward       reads a trail backwards

@@ -8,9 +8,10 @@ from eshet_rules.audit.query import stamp_of
 from eshet_rules.why.memory import inputs_of
 from eshet_rules.why.sources import Record
 
-__all__ = ["merge_known", "unexplained"]
+__all__ = ["Known", "merge_known", "unexplained"]
 
 Known = Mapping[str, Any]
+"""What a runner knows of a path; see `eshet_rules.runner.explaining.Explaining.why`."""
 
 
 def merge_known(answers: Mapping[str, Known], further: Sequence[Mapping[str, Known]]) -> Known:

@@ -4,6 +4,7 @@ answer       the answer about a path, for the command and the page
 earlier      when a path had a value the last time, from the audit trail
 wording      an answer as text, for people
 answering    an answer about a path, from the running rules
+asking       asks the runners of a cluster, for the command and the page
 merging      merges the answers of several runners
 writers      the rules that write a path, and the Values that they follow
 plain        conditions as plain data for a message

@@ -77,8 +77,8 @@ class WhyNotAnswer:
 
     def _absence(self, path: str) -> str:
         """Return that nothing provides a path; empty if something does, or it is not known."""
-        if not self.owners or self.owners.get(path) is not None:
-            return ""
+        if not path.startswith("/") or not self.owners or self.owners.get(path) is not None:
+            return ""  # it may be the name of a Value that has no path
         provided = (each for each, owner in self.owners.items() if owner is not None)
         near = [each for each in provided if is_misspelt(path, each)]
         advice = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -1,116 +1,17 @@
 """Commands for all runners of a cluster: real processes, joined by a real nats-server."""
 
-import contextlib
-import itertools
 import json
 import signal
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from eshet_rules.web import schema
+from tests.support.cluster_pair import Pair, pair
 from tests.support.nats import NatsServer, nats_program, nats_server
-from tests.support.processes import command
-from tests.support.rules import Folder
-from tests.support.runner import Runner, runner
-
-NUMBERS = itertools.count()
-
-RULE = """
-from eshet import yarp
-from eshet_rules import rule
-
-@rule
-async def follow():
-    value = await yarp.state_observe("/{of}")
-    await yarp.state_register("/{name}", value)
-"""
-
-SOURCE = """
-from eshet import yarp
-from eshet_rules import rule
-
-@rule
-async def follow():
-    await yarp.state_register("/free", yarp.Value(True))
-    await yarp.drive("/driven", yarp.Value(True), override="2h")
-"""
-
-CONFIGURATION = """
-[cluster]
-name = "house"
-server = "{url}"
-listen = "127.0.0.1:0"
-runner = "{name}"
-labels = ["of_{name}"]
-weight = {weight}
-ttl = 10
-
-[cluster.where]
-hall = "runner == 'attic'"
-lamp = "runner == 'cellar'"
-camera = "label == 'gpu'"
-
-[web]
-enabled = true
-address = "127.0.0.1:0"
-"""
-
-
-class Pair:
-    """The runners attic, which runs hall and free, and cellar, which runs lamp."""
-
-    def __init__(self, attic: Runner, cellar: Runner, place: Path) -> None:
-        self.attic = attic
-        self.cellar = cellar
-        self.place = place
-        self.server = attic.records[0]["address"]
-
-    def run(self, *args: str) -> Any:
-        return command("eshet-rules", args[0], "--server", self.server, *args[1:])
-
-    def ask_page(self, path: str, token: str = "", **fields: Any) -> Any:
-        """Return the answer of the page of the attic; with a token, to a POST."""
-        served = [each for each in self.attic.records if each["event"] == "page.served"]
-        url = (served or [self.attic.wait_for("page.served")])[0]["url"]
-        request = urllib.request.Request(f"{url}/api/1/{path}")  # noqa: S310 - of the page
-        if token:
-            request.data = json.dumps(fields).encode()
-            request.add_header("Authorization", f"Bearer {token}")
-            request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def states(self) -> dict[str, str]:
-        listed = json.loads(self.run("list", "--json").stdout or '{"rules": []}')
-        return {rule["rule"]: rule["state"] for rule in listed["rules"]}
-
-
-@contextlib.contextmanager
-def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
-    tree = f"test{next(NUMBERS)}"
-    folder = Folder(place / "rules")
-    folder.path.mkdir()
-    for name, of in {"hall": "free", "lamp": "hall", "camera": "lamp"}.items():
-        folder.write(f"{name}.py", RULE.format(name=name, of=of))
-    folder.write("free.py", SOURCE)
-
-    def start(name: str, weight: float) -> contextlib.AbstractContextManager[Runner]:
-        config = place / f"{name}.toml"
-        url = f"{nats.url}/{tree}"
-        config.write_text(CONFIGURATION.format(url=url, name=name, weight=weight))
-        return runner(folder, "", "--config", str(config), "--state-dir", str(place / name))
-
-    with start("attic", 100) as attic:
-        attic.wait_for("module.loaded", module="hall")
-        with start("cellar", 0.01) as cellar:
-            cellar.wait_for("module.loaded", module="lamp")
-            house = Pair(attic, cellar, place)
-            while house.states().keys() != {"free.follow", "hall.follow", "lamp.follow"}:
-                pass  # the list is asked for until both runners have published theirs
-            yield house
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +132,11 @@ def test_why_not_and_graph_name_rules_of_all_runners(house: Pair) -> None:
     assert "lamp.follow" in drawn
 
 
+def test_a_value_without_a_path_is_not_said_to_be_provided_by_nothing(house: Pair) -> None:
+    explained = house.run("why-not", "/free", "--audit", "missing").stdout
+    assert "Value at free.py:7 True, needs False\n" in explained
+
+
 def test_the_page_shows_the_other_runners_and_their_rules(house: Pair) -> None:
     cluster = house.ask_page("cluster")
     assert (cluster["cluster"], cluster["without_runner"]) == ("house", ["camera"])
@@ -244,11 +150,63 @@ def test_the_page_shows_the_other_runners_and_their_rules(house: Pair) -> None:
     assert house.ask_page("cluster?search=free")["rules"] == []
 
 
+def texts(answer: Any) -> list[str]:
+    """Return the lines of an explanation of the page, without their indentation."""
+    return [line["text"] for line in answer["lines"]]
+
+
+def test_the_page_explains_with_what_all_runners_know(house: Pair) -> None:
+    explained = house.ask_page("why?path=/lamp")
+    assert explained["gaps"] == []
+    lines = texts(explained)
+    assert "published by lamp.follow at cellar" in lines[1]
+    assert any("published by hall.follow at attic" in line for line in lines[2:])
+    assert "written by lamp.follow at cellar" in lines
+    assert explained["lines"][1]["rule"] == "lamp.follow"
+    asked = house.ask_page("why-not?path=/lamp")
+    assert asked["gaps"] == []
+    assert texts(asked)[1] == "lamp.follow at cellar (lamp.py:8) provides it; its value is True"
+    assert texts(asked)[2].endswith(
+        "; written by hall.follow at attic: `eshet-rules why-not /hall`"
+    )
+    absent = house.ask_page("why-not?path=/camera")["gaps"]
+    reason = "no runner of the cluster runs camera, which needs a runner with label == 'gpu'"
+    assert absent == [f"{reason}: what it writes is not known"]
+
+
+def test_the_page_of_a_path_has_the_rules_of_all_runners(house: Pair) -> None:
+    hall = house.ask_page("path?path=/hall")
+    assert (hall["cluster"], hall["gaps"]) == ("house", [])
+    assert hall["writers"] == [["hall.follow", "running", "", "attic"]]
+    assert hall["readers"] == [["lamp.follow", "running", "", "cellar"]]
+    around = house.ask_page("path/graph?path=/hall")
+    names = {item["name"] for item in around["items"]}
+    assert {"hall.follow", "lamp.follow", "/lamp"} <= names
+
+
+def test_the_page_knows_which_runner_has_a_rule(house: Pair) -> None:
+    answer = house.ask_page("cluster/rules/lamp.follow")
+    msgspec.convert(answer, schema.RemoteRuleAnswer)
+    assert (answer["runner"]["name"], answer["runner"]["page"]) == ("cellar", None)
+    assert (answer["rule"]["reads"], answer["rule"]["writes"]) == (["/hall"], ["/lamp"])
+    status, message = house.refusal("cluster/rules/lamb.follow")
+    assert status == 404
+    assert "did you mean lamp.follow?" in message
+
+
+def test_the_page_of_any_runner_says_who_decides_and_ends_an_override(house: Pair) -> None:
+    driven = house.ask_page("path?path=/driven", of=house.cellar)
+    assert driven["decides"]["decides"] == "free.follow"
+    token = house.token("cellar")
+    assert house.ask_page("release", token, of=house.cellar, path="/driven") == {"done": []}
+    status, message = house.refusal("release", token, of=house.cellar, path="/hall")
+    assert (status, "no rule drives /hall" in message) == (404, True)
+
+
 def test_a_rule_that_is_disabled_on_the_page_stays_disabled_where_its_module_goes(
     house: Pair,
 ) -> None:
-    place = ["--rules", str(house.place / "rules"), "--state-dir", str(house.place / "attic")]
-    token = command("eshet-rules", "web", "token", "--act", *place).stdout.split()[-1]
+    token = house.token("attic")
     assert house.ask_page("rules/free.follow/disable", token)["done"] == ["free.follow"]
     disabled = house.cellar.wait_for("control.disable_requested")
     assert disabled["rules"] == ["free.follow"]
@@ -259,6 +217,8 @@ def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path
     with pair(nats, tmp_path) as house:
         house.cellar.process.send_signal(signal.SIGSTOP)
         try:
+            explained = house.ask_page("why?path=/hall")
+            asked = house.ask_page("why-not?path=/hall")
             disabled = house.run("disable", "hall")
         finally:
             house.cellar.process.send_signal(signal.SIGCONT)
@@ -267,3 +227,7 @@ def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path
         assert disabled.returncode == 1
         followed = house.cellar.wait_for("control.disable_requested")
         assert followed["rules"] == ["hall.follow"]
+        gap = "this is without what the runner cellar knows: it does not answer"
+        assert (explained["gaps"][0], asked["gaps"][0]) == (gap, gap)
+        assert "written by hall.follow at attic" in texts(explained)
+        assert "hall.follow at attic (hall.py:8) provides it; its value is True" in texts(asked)

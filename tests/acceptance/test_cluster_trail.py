@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,6 +27,8 @@ from eshet_rules import rule
 
 @rule
 async def beats(log):
+    await yarp.state_register("/beats/{name}", yarp.Value(True))
+
     @yarp.now(0.05).on_value_changed
     def beat(_):
         log.info("beat", password="secret")
@@ -52,7 +55,7 @@ class House:
         self._rules = Folder(folder / "rules")
         self._rules.path.mkdir()
         for name in ("one", "two", "three", "four"):
-            self._rules.write(f"{name}.py", BEATS)
+            self._rules.write(f"{name}.py", BEATS.format(name=name))
 
     def start(self, name: str, line: str = "") -> AbstractContextManager[Runner]:
         """Start a runner, with a line in its table `[cluster]`."""
@@ -86,6 +89,13 @@ class House:
     def shared(self, *options: str) -> list[dict[str, Any]]:
         """Return the records in NATS, as the command prints them."""
         printed = command(*self.arguments(*options))
+        assert printed.returncode == 0, printed.stderr
+        return [json.loads(each) for each in printed.stdout.splitlines()]
+
+    def counted(self, form: str) -> list[Any]:
+        """Return the statistics of the records in NATS: the lines of a format, which are JSON."""
+        options = ["--cluster", "--server", self.url, "--format", form]
+        printed = command("eshet-rules", "stats", *options)
         assert printed.returncode == 0, printed.stderr
         return [json.loads(each) for each in printed.stdout.splitlines()]
 
@@ -132,6 +142,25 @@ def test_the_records_of_all_runners_are_read_in_order_when_none_is_running(house
     beats = {(each["module"], each["token"]) for each in shared if each["event"] == "beat"}
     assert beats == taken
     assert "secret" not in json.dumps(shared)
+
+
+def test_the_rules_of_all_runners_are_counted_when_none_is_running(house: House) -> None:
+    with house.start("attic") as attic:
+        attic.wait_for("beat")
+        with house.start("cellar") as cellar:
+            cellar.wait_for("beat")
+            assert cellar.stop() == 0
+        assert attic.stop() == 0
+    published = [each for each in house.shared() if each["event"] == "output.published"]
+    assert {each["runner"] for each in published} == {"attic", "cellar"}
+    [counted] = house.counted("json")
+    outputs = {rule: each["outputs"]["done"] for rule, each in counted["rules"].items()}
+    assert outputs == Counter(each["rule"] for each in published)
+    resources = [
+        each["resourceSpans"][0]["resource"]["attributes"] for each in house.counted("spans")
+    ]
+    instances = Counter(each["value"]["stringValue"] for _, each in resources)
+    assert instances == Counter(each["runner"] for each in published)
 
 
 def test_a_killed_runner_sends_what_its_file_has_after_its_restart(house: House) -> None:
@@ -185,14 +214,21 @@ def test_a_runner_may_share_nothing(house: House) -> None:
         (["--cluster", "--server", "house:1"], 2, "--server nats://HOST, not house:1"),
         (["--cluster", "--server", "nats://a/b/c"], 2, "is not the address of NATS servers"),
         (["--cluster", "--audit", "here"], 2, "choose one"),
-        (["--cluster", "--cause", "a-1", "--chain"], 2, "--chain reads from files"),
         (["--cluster", "--server", "nats://127.0.0.1:1"], 1, "can't connect to nats://127.0.0.1:1"),
     ],
 )
+@pytest.mark.parametrize("name", ["audit", "stats"])
 def test_wrong_usage_is_explained_in_a_line(
-    tmp_path: Path, options: list[str], code: int, said: str
+    tmp_path: Path, name: str, options: list[str], code: int, said: str
 ) -> None:
-    printed = command("eshet-rules", "audit", *options, cwd=tmp_path)
+    printed = command("eshet-rules", name, *options, cwd=tmp_path)
     assert printed.returncode == code
     assert said in printed.stderr.splitlines()[-1]
     assert printed.stdout == ""
+
+
+def test_a_chain_is_read_from_the_files_of_one_runner(tmp_path: Path) -> None:
+    options = ["--cluster", "--cause", "a-1", "--chain"]
+    printed = command("eshet-rules", "audit", *options, cwd=tmp_path)
+    assert printed.returncode == 2
+    assert "--chain reads from files" in printed.stderr.splitlines()[-1]

@@ -85,7 +85,7 @@ class House:
         place = ["--cluster", "house", "--server", self.url]
         return ["eshet-rules", "publish", str(self.rules.path), *place, *options]
 
-    def publish(self, *options: str) -> subprocess.CompletedProcess[str]:
+    def publish(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         program, *arguments = self.arguments(*options)
         return subprocess.run(  # noqa: S603 - the project's own command
             [str(COMMANDS / program), *arguments],
@@ -93,7 +93,7 @@ class House:
             text=True,
             timeout=60,
             check=False,
-            env={**environment(""), "PATH": os.environ["PATH"]},  # for git
+            env={**environment(""), "PATH": os.environ["PATH"], **variables},  # for git
         )
 
     def published(self, *options: str) -> list[str]:
@@ -245,6 +245,43 @@ def test_what_would_remove_most_files_is_only_published_if_that_is_wanted(house:
         )
     assert len(house.published("--list")) == 3
     assert house.published("--yes")[-1].endswith(": 1 file")
+
+
+def test_what_looks_like_the_wrong_folder_is_only_published_if_that_is_wanted(house: House) -> None:
+    house.rules.write("setup.py", "import os\n")
+    house.rules.write("tools/backup.py", "")
+    for options in ([], ["--dry-run"]):
+        done = house.publish(*options)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "eshet-rules: 2 of 2 modules have no rules, and no module with rules imports them "
+            "(setup.py, tools/backup.py), so nothing was published: name the right folder, or give "
+            "--yes if this is wanted\n"
+        )
+    house.rules.remove("tools/backup.py")
+    house.room("hall", 1)
+    for home in (house.rules.path, house.rules.path / "ann"):
+        done = house.publish(HOME=str(home))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "this is your home folder, or contains it: name the folder with your" in done.stderr
+    assert house.publish("--list").stderr == "eshet-rules: nothing is published for house\n"
+    done = house.publish()
+    assert done.stdout.splitlines()[:2] == ["added hall.py", "added setup.py"]
+    assert done.stderr == (
+        "eshet-rules: setup.py has no rules, and no module with rules imports it\n" + NO_RUNNER
+    )
+    assert house.publish("--yes", HOME=str(house.rules.path)).returncode == 0
+
+
+def test_a_file_in_place_of_the_folder_is_refused(house: House) -> None:
+    house.room("hall", 1)
+    place = str(house.rules.path / "hall.py")
+    options = ["--cluster", "house", "--server", house.url]
+    for arguments in (["publish"], ["publish", "--list"], ["stats", "--cluster"]):
+        placed = [*arguments, place, *(options[2:] if arguments[0] == "stats" else options)]
+        done = command("eshet-rules", *placed)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{place}: this is a file; name its folder" in done.stderr
 
 
 def test_a_cluster_without_runners_is_told_of_with_those_that_have_some(house: House) -> None:

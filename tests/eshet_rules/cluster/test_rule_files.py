@@ -37,6 +37,10 @@ def test_modules_and_helpers_are_published_and_nothing_else(folder):
     assert found.contents == dict.fromkeys(
         ["hall.py", "_lib.py", "up/bath.py", "up/__init__.py", "Dach boden/küche.py"], b"x = 1\n"
     )
+    assert (found.strangers, found.modules) == (
+        ["Dach boden/küche.py", "hall.py", "up/__init__.py", "up/bath.py"],
+        5,
+    )
     assert {path: bool(why) for path, why in found.excluded.items()} == {
         "hall (copy).py": True,
         "venv": True,

@@ -3,19 +3,40 @@
  */
 
 import {html} from "../vendor/htm-preact.js";
+import {part} from "../api.js";
 import {visible} from "../values.js";
+import {Icon} from "./icons.js";
 import {Status} from "./status.js";
 import {Table} from "./table.js";
-import {Text} from "./text.js";
+import {RuleLink, Text} from "./text.js";
 import {Ago} from "./time.js";
 import {Section} from "./view.js";
 
-// Another runner writes the address of its page; only one of a page is followed.
-function RunnerName({runner}) {
+/**
+ * The name of a runner, as a link to its page if that is known.
+ *
+ * @param {{runner: object, rule?: string}} properties `rule`: its rule that the link shows there.
+ */
+export function RunnerName({runner, rule}) {
   const name = html`<span class="mono"><${Text} text=${runner.name} most=${80} /></span>`;
   if (runner.is_this) return html`${name}<span class="muted"> (this one)</span>`;
+  // Another runner writes the address of its page; only one of a page is followed.
   if (!/^https?:\/\//.test(runner.page ?? "")) return name;
-  return html`<a href=${runner.page} rel="noreferrer">${name}</a>`;
+  const view = rule ? `#/rules/${part(rule)}` : "";
+  return html`<a href=${`${runner.page}${view}`} rel="noreferrer">${name}</a>`;
+}
+
+/**
+ * What is missing in an answer, as runners have not answered.
+ *
+ * @param {{gaps: string[] | undefined}} properties
+ */
+export function Gaps({gaps}) {
+  if (!gaps?.length) return null;
+  return html`<div class="notice warn" role="status">
+    <${Icon} name="unknown" />
+    <div>${gaps.map((each) => html`<div key=${each}><${Text} text=${each} most=${400} /></div>`)}</div>
+  </div>`;
 }
 
 function State({runner}) {
@@ -87,7 +108,7 @@ const RULES = [
     title: "Rule",
     class: "grow",
     isHeader: true,
-    cell: (rule) => html`<span class="mono"><${Text} text=${rule.rule} most=${120} /></span>`,
+    cell: (rule) => html`<${RuleLink} rule=${rule.rule} />`,
   },
   {
     key: "runner",

@@ -6,6 +6,7 @@ import {html, useState} from "../vendor/htm-preact.js";
 import {get} from "../api.js";
 import {typedTime} from "../times.js";
 import {visible} from "../values.js";
+import {Gaps} from "./cluster.js";
 import {CopyCommand} from "./command.js";
 import {PathLink, RuleLink, Text} from "./text.js";
 import {Content, useLive, useView} from "./view.js";
@@ -51,9 +52,10 @@ function Linked({line}) {
   return html`<span>${parts}</span>`;
 }
 
-function Lines({lines}) {
-  const shown = lines.slice(0, MOST_LINES);
-  return html`<ol class="why">
+function Answer({data}) {
+  const shown = data.lines.slice(0, MOST_LINES);
+  return html`<${Gaps} gaps=${data.gaps} />
+    <ol class="why">
     ${shown.map((line, index) => {
       const isChanged = String(line.text).includes("<- changed");
       const level = Math.min(line.level, 12);
@@ -89,7 +91,7 @@ function Why({path}) {
       />
       <button type="submit">Ask</button>
     </form>
-    <${Content} view=${view}>${(data) => html`<${Lines} lines=${data.lines} />`}<//>
+    <${Content} view=${view}>${(data) => html`<${Answer} data=${data} />`}<//>
     <${CopyCommand} words=${words} />
   </div>`;
 }
@@ -132,7 +134,7 @@ function WhyNot({path}) {
       />
       <button type="submit">Ask</button>
     </form>
-    <${Content} view=${view}>${(data) => html`<${Lines} lines=${data.lines} />`}<//>
+    <${Content} view=${view}>${(data) => html`<${Answer} data=${data} />`}<//>
     <${CopyCommand} words=${words} />
   </div>`;
 }

@@ -6,6 +6,7 @@ import {html, useEffect, useMemo, useState} from "../vendor/htm-preact.js";
 import {get, part, post} from "../api.js";
 import {ActionError, useAction} from "../components/action.js";
 import {History} from "../components/chart.js";
+import {Gaps} from "../components/cluster.js";
 import {GraphSection} from "../components/graph.js";
 import {Icon} from "../components/icons.js";
 import {IfMayAct} from "../components/signin.js";
@@ -259,10 +260,10 @@ const USERS = [
     title: "Rule",
     class: "grow",
     isHeader: true,
-    cell: ([rule, , why]) =>
-      html`<${RuleLink}
-          rule=${rule}
-        />${why && html`<div class="muted what"><${Text} text=${why} most=${160} /></div>`}`,
+    cell: ([rule, , why, runner]) =>
+      html`<${RuleLink} rule=${rule} />
+        ${runner && html`<span class="muted"> at <span class="mono"><${Text} text=${runner} most=${80} /></span></span>`}
+        ${why && html`<div class="muted what"><${Text} text=${why} most=${160} /></div>`}`,
   },
   {
     key: "state",
@@ -272,14 +273,16 @@ const USERS = [
   },
 ];
 
-function Users({title, rows, empty}) {
+// The runner stands behind a rule only if there may be several.
+function Users({title, users, cluster, verb}) {
+  const rows = users.map(([rule, state, why, runner]) => [rule, state, why, cluster && runner]);
   return html`<${Section} title=${title} count=${rows.length}>
     <${Table}
       caption=${title}
       columns=${USERS}
       rows=${rows}
-      rowKey=${([rule]) => rule}
-      empty=${empty}
+      rowKey=${([rule, , , runner]) => `${rule} ${runner}`}
+      empty=${`No rule of ${cluster ? "the cluster" : "this runner"} ${verb} it.`}
     />
   <//>`;
 }
@@ -323,6 +326,7 @@ function HistorySection({path, range, hash}) {
 function Page({data, range, hash, view}) {
   const exists = data.kind !== null;
   return html`<div>
+    <${Gaps} gaps=${data.gaps} />
     ${!exists && html`<${Missing} data=${data} />`}
     <${Now} data=${data} />
     <${Act} data=${data} onDone=${view.reloadSoon} />
@@ -330,16 +334,8 @@ function Page({data, range, hash, view}) {
     <${Section} title="Why"><${WhyPanel} paths=${[data.path]} /><//>
     <${HistorySection} path=${data.path} range=${range} hash=${hash} />
     <div class="halves">
-      <${Users}
-        title="Written by"
-        rows=${data.writers ?? []}
-        empty="No rule of this runner writes it."
-      />
-      <${Users}
-        title="Read by"
-        rows=${data.readers ?? []}
-        empty="No rule of this runner reads it."
-      />
+      <${Users} title="Written by" users=${data.writers} cluster=${data.cluster} verb="writes" />
+      <${Users} title="Read by" users=${data.readers} cluster=${data.cluster} verb="reads" />
     </div>
     <${GraphSection} address="path/graph" query=${{path: data.path}} centre=${data.path} />
     <p><a href=${`#/trail?path=${part(data.path)}`}>All records of this path in the trail</a></p>

@@ -5,6 +5,7 @@
 import {html, useEffect} from "../vendor/htm-preact.js";
 import {get, part} from "../api.js";
 import {RuleActions} from "../components/action.js";
+import {RunnerName} from "../components/cluster.js";
 import {GraphSection} from "../components/graph.js";
 import {Icon} from "../components/icons.js";
 import {Records} from "../components/records.js";
@@ -21,6 +22,7 @@ import {visible} from "../values.js";
 
 const MOST_RUNS = 50;
 const PAUSE = 2000; // milliseconds between two fetches: the runner reads its trail for each
+const PAUSE_OF_REMOTE = 5000; // milliseconds between two fetches of a rule of another runner
 
 function Trouble({rule}) {
   const error = rule.last_error;
@@ -169,9 +171,13 @@ function Facts({data}) {
     <div>
       <dt>Version</dt>
       <dd>
-        <a class="mono" href=${`#/versions/${part(rule.module)}`}
-          >${visible(source.version ?? rule.version ?? "").slice(0, 8)}</a
-        >
+        ${
+          source
+            ? html`<a class="mono" href=${`#/versions/${part(rule.module)}`}
+                >${visible(source.version ?? rule.version ?? "").slice(0, 8)}</a
+              >`
+            : html`<span class="mono">${visible(rule.version ?? "").slice(0, 8)}</span>`
+        }
       </dd>
     </div>
   </dl>`;
@@ -244,10 +250,77 @@ function Page({data, view}) {
   </div>`;
 }
 
+const PATHS = [
+  {
+    key: "path",
+    title: "Path",
+    class: "grow",
+    isHeader: true,
+    cell: ({path}) => html`<${PathLink} path=${path} />`,
+  },
+];
+
+function PathsOf({title, paths, empty}) {
+  return html`<${Section} title=${title} count=${paths.length}>
+    <${Table}
+      caption=${title}
+      columns=${PATHS}
+      rows=${paths.map((path) => ({path}))}
+      rowKey=${({path}) => path}
+      empty=${empty}
+    />
+  <//>`;
+}
+
+// A rule that another runner of the cluster runs: what it publishes, and a link to its page.
+function RemotePage({data, view}) {
+  const {rule, runner} = data;
+  const paths = pathsOf(data);
+  useEffect(() => {
+    const timer = setInterval(view.reloadSoon, PAUSE_OF_REMOTE); // it tells this page of no change
+    return () => clearInterval(timer);
+  }, [view.reloadSoon]);
+  return html`<div>
+    <div class="notice idle">
+      <${Icon} name="running" />
+      <div>
+        The runner${" "}<${RunnerName} runner=${runner} rule=${rule.rule} />${" "}of the cluster runs
+        it.${" "}
+        ${runner.page ? "Its page has the source, and controls the rule." : "It has no page that other machines can open."}
+      </div>
+    </div>
+    <${Trouble} rule=${rule} />
+    <${Facts} data=${{rule}} />
+    <div class="halves">
+      <${PathsOf} title="Reads" paths=${rule.reads} empty="It reads no path." />
+      <${PathsOf} title="Writes" paths=${rule.writes} empty="It writes no path." />
+    </div>
+    ${paths.length > 0 && html`<${Section} title="Why"><${WhyPanel} paths=${paths} /><//>`}
+  </div>`;
+}
+
+// Returns all about a rule of this runner, or what another one publishes of it. Asks first where the
+// rule was the last time: the browser reports each request for what is not there.
+async function load(name, isRemote, signal) {
+  const places = [`rules/${part(name)}`, `cluster/rules/${part(name)}`];
+  if (isRemote) places.reverse();
+  try {
+    return await get(places[0], {}, signal);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    try {
+      return await get(places[1], {}, signal);
+    } catch (otherError) {
+      throw otherError.status === 404 ? error : otherError;
+    }
+  }
+}
+
 /** The view `#/rules/NAME`. */
 export function Rule({segments}) {
   const name = segments[1];
-  const view = useView((signal) => get(`rules/${part(name)}`, {}, signal), [name], PAUSE);
+  const view = useView((signal) => load(name, isRemote, signal), [name], PAUSE);
+  const isRemote = Boolean(view.data?.runner);
   useLive("rules", (rules) => {
     if (rules.some((rule) => rule.rule === name)) view.reloadSoon();
   });
@@ -260,7 +333,7 @@ export function Rule({segments}) {
     if (!own.length) return;
     view.setData((data) => ({
       ...data,
-      runs: [...newestFirst(own), ...data.runs].slice(0, MOST_RUNS),
+      runs: [...newestFirst(own), ...(data.runs ?? [])].slice(0, MOST_RUNS),
     }));
     view.reloadSoon(); // outputs and timers are other ones now
   });
@@ -272,6 +345,7 @@ export function Rule({segments}) {
       ${rule && html`<${Status} name=${rule.state} />`}
       ${
         rule &&
+        !isRemote &&
         html`<div class="view-actions">
           <${IfMayAct} what="to control it"
             ><${RuleActions} rule=${rule} onDone=${view.reload}
@@ -279,7 +353,9 @@ export function Rule({segments}) {
         </div>`
       }
     <//>
-    <${Content} view=${view}>${(data) => html`<${Page} data=${data} view=${view} />`}<//>
+    <${Content} view=${view}
+      >${(data) => (data.runner ? html`<${RemotePage} data=${data} view=${view} />` : html`<${Page} data=${data} view=${view} />`)}<//
+    >
   </div>`;
 }
 
