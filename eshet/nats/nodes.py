@@ -354,7 +354,9 @@ class Nodes:
         role, token = (None, 0) if lease is None else (lease.role, lease.token)
         content = _Content(claim.kind, claim.client_id, role, token)
         record = self._records.get(own.path)
-        while record is None or not await self._is_taken(record, content):
+        while not self._is_owned_here(own.path) and (
+            record is None or not await self._is_taken(record, content)
+        ):
             node = self._router.tree.node_at(own.path)
             value = None if node is None or not _is_same_role(content, record, own) else node.value
             try:
@@ -369,7 +371,8 @@ class Nodes:
                 self._loop.call_later(KEPT, self._end_kept, own, own.revision)
             self._flush()
             return
-        if record.client == content.client and await self._is_changed(own.path):
+        is_same_client = record is not None and record.client == content.client
+        if is_same_client and await self._is_changed(own.path):
             # Its server has disconnected the client with the same id.
             await self._write_claim(own, claim)
             return
@@ -397,6 +400,11 @@ class Nodes:
         except TimeoutError:
             return False
         return True
+
+    def _is_owned_here(self, path: bytes) -> bool:
+        """Whether the claim of another client of this server has succeeded meanwhile."""
+        node = self._router.tree.node_at(path)
+        return node is not None and isinstance(node.owner, Peer)
 
     async def _is_taken(self, record: _Record, content: _Content) -> bool:
         """Whether another server may not take a node."""

@@ -10,6 +10,7 @@ Everything here blocks: call it in a thread.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -40,6 +41,8 @@ _NEW: Final = ".publication-"
 _MAX_MARKER_BYTES: Final = 64 << 20
 _FILE_MODE: Final = 0o644
 _CACHE: Final = "__pycache__"
+_ATTEMPTS: Final = 5
+"""Number of times that a publication is taken over again as files are saved meanwhile."""
 
 
 class _Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,18 +156,35 @@ class PublishedFolder:
         digests = {path: digest_of(data) for path, data in contents.items()}
         with self._alone():
             before = self._marker()
-            plan = self._plan(before or _Marker(), digests)
-            if before is None and plan.aside:
-                raise RulesNotPublished(self.path, plan.aside)
-            place = self._free_place(now) if plan.aside else ""
-            self._write_marker(before or _Marker(), coming=digests)
-            with self._new_files(plan.write, contents) as new, self._turn:
-                self._apply(plan, new, place)
+            plan = self._checked_plan(before, digests)
+            for _ in range(_ATTEMPTS):
+                with self._new_files(plan.write, contents) as new, self._turn:
+                    present = self._checked_plan(before, digests)
+                    if present == plan:
+                        place = self._free_place(now) if plan.aside else ""
+                        self._write_marker(before or _Marker(), coming=digests)
+                        self._apply(plan, new, place)
+                        break
+                    plan = present  # files were saved while the new ones were written
+            else:
+                raise OSError(errno.EBUSY, "its files change all the time", str(self.path))
             self._write_marker(_Marker(hash=publication, files=digests))
         added = sorted({*plan.write} - {*plan.changed})
         return Replaced(added, plan.changed, plan.remove, plan.aside, place)
 
     # --- what is to be done -------------------------------------------------------------------
+
+    def _checked_plan(self, marker: _Marker | None, digests: Mapping[str, str]) -> _Plan:
+        """Return the plan; see `take_over` for the error.
+
+        Args:
+            marker: what was written here; None if nothing was.
+            digests: the hashes of the published files.
+        """
+        plan = self._plan(marker or _Marker(), digests)
+        if marker is None and plan.aside:
+            raise RulesNotPublished(self.path, plan.aside)
+        return plan
 
     def _plan(self, marker: _Marker, digests: Mapping[str, str]) -> _Plan:
         """Return what is to be done, given the hashes of the published files."""

@@ -90,7 +90,7 @@ def _others(folder: Path, globs: Iterable[str]) -> Iterator[tuple[str, bytes | s
     for glob in globs:
         try:
             found = sorted(each for each in folder.glob(glob) if not each.is_dir())
-        except (NotImplementedError, ValueError):
+        except (NotImplementedError, ValueError, IndexError):  # such as `/x`, or `.`
             found = []
         if not found:
             yield glob, f"matches no file in {folder}: write it relative to that folder"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from eshet import Client, ErrorValue, yarp
+from eshet import Client, ErrorValue, PathTaken, yarp
 from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
 from tests.conftest import Advance
@@ -274,3 +274,29 @@ async def test_a_call_that_nobody_takes_fails(three: Three, advance: Advance) ->
         calls = [far.action_call("/never"), near.action_call("/never")]
         outcomes = await at_real_pace(asyncio.gather(*calls, return_exceptions=True), advance)
         assert [getattr(each, "value", each) for each in outcomes] == ["no_owner", "no_owner"]
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["moves", "stays at its server"])
+async def test_of_two_clients_that_want_a_state_of_one_that_is_gone_only_one_gets_it(
+    three: Three, advance: Advance, stays: bool
+) -> None:
+    old, new = three[0], three[0] if stays else three[1]
+    async with Client(server=old.leased(Lease(1))) as before:
+        await before.state_register("/lamp")
+        await before.state_changed("/lamp", 1)
+    async with (
+        Client(server=new.leased(Lease(2, predecessor=old.id))) as after,
+        Client(server=new.leased(Lease(9, role="cellar"))) as other,
+    ):
+        await asyncio.gather(after.wait_for_connection(), other.wait_for_connection())
+        await after.get("/lamp")
+        lamp, refused = await at_real_pace(
+            asyncio.gather(
+                after.state_register("/lamp"), other.state_register("/lamp"), return_exceptions=True
+            ),
+            advance,
+        )
+        assert isinstance(refused, PathTaken)
+        assert not isinstance(lamp, BaseException)
+        await lamp.changed(2)
+        assert await at_real_pace(other.get("/lamp"), advance) == 2

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from eshet_rules.cluster import published_folder
 from eshet_rules.cluster.publication import digest_of
 from eshet_rules.cluster.published_folder import MARKER, REPLACED, PublishedFolder
 from eshet_rules.exceptions import RulesNotPublished
@@ -103,6 +104,36 @@ def test_files_changed_by_hand_are_moved_aside(folder, take_over):
     assert present(folder) == {"a.py": "5", "c.py": "3", "d.py": "4"}
     assert aside(folder) == {"a.py": "by hand", "b.py": "by hand, too", "new.py": "mine"}
     assert replaced == (["c.py"], ["a.py"], [], ["a.py", "b.py", "new.py"], f"{REPLACED}/now")
+
+
+def test_a_file_that_is_saved_while_the_new_ones_are_written_is_moved_aside(
+    folder, take_over, monkeypatch
+):
+    def save_and_write(file, data):
+        if file.name == "0":
+            folder.write("a.py", "mine")
+        write(file, data)
+
+    write = published_folder._write
+    take_over({"a.py": "1", "b.py": "1"})
+    monkeypatch.setattr(published_folder, "_write", save_and_write)
+    replaced = take_over({"a.py": "2", "b.py": "2"})
+    assert present(folder) == {"a.py": "2", "b.py": "2"}
+    assert (replaced.aside, aside(folder)) == (["a.py"], {"a.py": "mine"})
+
+
+def test_a_folder_that_gets_rules_of_its_own_meanwhile_stays_as_it_is(
+    folder, take_over, monkeypatch
+):
+    def save_and_write(file, data):
+        folder.write("mine.py", "mine")
+        write(file, data)
+
+    write = published_folder._write
+    monkeypatch.setattr(published_folder, "_write", save_and_write)
+    with pytest.raises(RulesNotPublished):
+        take_over({"a.py": "1"})
+    assert all_paths(folder) == ["mine.py"]
 
 
 def test_what_is_moved_aside_at_the_same_time_is_kept_twice(folder, take_over):

@@ -94,7 +94,7 @@ def test_other_files_outside_are_refused(folder, tmp_path_factory, other):
     assert any("outside of the rules folder" in each for each in problems(folder, other))
 
 
-@pytest.mark.parametrize("glob", ["missing.toml", "/etc/passwd", ""])
+@pytest.mark.parametrize("glob", ["missing.toml", "/etc/passwd", "", "."])
 def test_a_glob_without_a_file(folder, glob):
     folder.write("hall.py", "")
     assert problems(folder, glob) == (
