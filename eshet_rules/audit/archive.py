@@ -13,7 +13,8 @@ from typing import Final
 
 from eshet.clock import wall_stamp
 from eshet_rules.audit.frames import compress
-from eshet_rules.audit.records import Record, TrailNotCompressed, TrailNotDropped
+from eshet_rules.audit.records.schema import Record
+from eshet_rules.audit.records.trail import TrailNotCompressed, TrailNotDropped
 
 __all__ = ["Archive", "Report", "closed_files", "number_of"]
 

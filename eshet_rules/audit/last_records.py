@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, Final
 
-from eshet_rules.audit.records import Input, Output
+from eshet_rules.audit.records.inputs_outputs import Input, Output
 
 __all__ = ["LastRecords"]
 

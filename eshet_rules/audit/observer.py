@@ -20,7 +20,7 @@ from eshet.user_errors import is_error
 from eshet.yarp.outputs import current_inputs
 from eshet_rules.audit.actor import current_actor
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.inputs_outputs import (
     ActionCalled,
     Connected,
     ConnectionLost,

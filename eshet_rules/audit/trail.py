@@ -29,9 +29,8 @@ from eshet.clock import wall_stamp
 from eshet.private_files import make_private_folder, open_private
 from eshet_rules.audit.archive import Archive, Report, closed_files
 from eshet_rules.audit.lines import encode, time_of
-from eshet_rules.audit.records import (
-    SCHEMA_VERSION,
-    Record,
+from eshet_rules.audit.records.schema import SCHEMA_VERSION, Record
+from eshet_rules.audit.records.trail import (
     TrailMoved,
     TrailNotClosed,
     TrailNotWritten,

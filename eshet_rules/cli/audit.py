@@ -161,7 +161,7 @@ async def _show_all(
 
 def _nothing(event: str | None, path: str | None) -> str:
     """Return a message that no record matches, with advice if the filter looks mistyped."""
-    from eshet_rules.audit.records import EVENTS
+    from eshet_rules.audit.records.schema import EVENTS
 
     advice = ""
     if path is not None and not path.startswith(("/", "*")):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eshet.server_address import ServerAddress
-from eshet_rules.audit.records import StopRequested, emit
+from eshet_rules.audit.records.runner import StopRequested
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cli.options import (
     Command,
     PathType,

@@ -24,7 +24,8 @@ from eshet.nats.bucket import Bucket
 from eshet.nats.exceptions import JetStreamRefused, NatsError, RevisionConflict
 from eshet.nats.jetstream import ErrorCode
 from eshet.text import safe_repr
-from eshet_rules.audit.records import CheckpointNotShared, SharedCheckpointDamaged, emit
+from eshet_rules.audit.records.cluster import CheckpointNotShared, SharedCheckpointDamaged
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cluster.entries import pack, unpack
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.reload.checkpoint import decode_module

@@ -22,15 +22,10 @@ from eshet.nats.exceptions import NatsError
 from eshet.nats.joined import JoinedServer
 from eshet.nats.watch import Watch
 from eshet.text import encodable, shorten
-from eshet_rules.audit.records import (
-    ClusterJoined,
-    ClusterLeft,
-    ComponentFailed,
-    DrainRequested,
-    LeasesLost,
-    RunnersChanged,
-    emit,
-)
+from eshet_rules.audit.records.cluster import ClusterJoined, ClusterLeft, LeasesLost, RunnersChanged
+from eshet_rules.audit.records.control import DrainRequested
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import ComponentFailed
 from eshet_rules.cluster.announcement import Announcement
 from eshet_rules.cluster.balancing import make_plan
 from eshet_rules.cluster.checkpoints import SharedCheckpoints

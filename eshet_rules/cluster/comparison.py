@@ -8,7 +8,8 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import ModulesWithoutRunner, VersionsDiffer, emit
+from eshet_rules.audit.records.cluster import ModulesWithoutRunner, VersionsDiffer
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cluster.entries import Modules
 from eshet_rules.cluster.roster import Roster
 

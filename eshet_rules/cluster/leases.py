@@ -9,7 +9,8 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.nats.bucket import Bucket
 from eshet.nats.exceptions import NatsError, RevisionConflict
-from eshet_rules.audit.records import ModuleGivenUp, ModuleTaken, emit
+from eshet_rules.audit.records.cluster import ModuleGivenUp, ModuleTaken
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cluster.balancing import why_free
 from eshet_rules.cluster.entries import LeaseEntry, pack
 from eshet_rules.cluster.lease import HeldLease

@@ -11,7 +11,8 @@ from eshet.nats.bucket import Bucket
 from eshet.nats.exceptions import JetStreamRefused, NatsError, RevisionConflict
 from eshet.nats.jetstream import ErrorCode, api
 from eshet.paths import word
-from eshet_rules.audit.records import RunnerNameTaken, emit
+from eshet_rules.audit.records.cluster import RunnerNameTaken
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cluster.entries import PresenceEntry, modules_key, pack, presence_key, unpack
 from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import KnownRunner, Roster

@@ -10,14 +10,14 @@ from eshet.clock import wall_now
 from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError
 from eshet.text import encodable, safe_str
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.cluster import (
     RulesChangedByHand,
     RulesMovedAside,
     RulesNotTakenOver,
     RulesOfFolder,
     RulesTakenOver,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cluster.publication import FileList, Publication, short_hash
 from eshet_rules.cluster.published_folder import PublishedFolder, Replaced
 from eshet_rules.cluster.publishing import HEAD, Publishing

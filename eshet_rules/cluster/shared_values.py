@@ -16,7 +16,8 @@ from eshet.nats.bucket import Bucket
 from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError
 from eshet.nats.watch import Watch
-from eshet_rules.audit.records import ComponentFailed, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import ComponentFailed
 from eshet_rules.cluster.entries import pack, role_of, unpack
 
 __all__ = ["SharedValue", "SharedValues"]

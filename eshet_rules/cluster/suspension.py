@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import RulesSuspended, emit
+from eshet_rules.audit.records.cluster import RulesSuspended
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.cluster.presence import Presence
 
 __all__ = ["RuleRunner", "Suspension", "time_with_sleep"]

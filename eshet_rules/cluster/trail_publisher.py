@@ -24,7 +24,8 @@ from eshet.nats.jetstream import ErrorCode, api, store
 from eshet.nats.stream import Stream
 from eshet_rules.audit.frames import frame_of
 from eshet_rules.audit.lines import time_of
-from eshet_rules.audit.records import SharedTrailGap, TrailNotShared, emit
+from eshet_rules.audit.records.cluster import SharedTrailGap, TrailNotShared
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.audit.tail import Gap, Part, Position, Tail
 from eshet_rules.cluster.shared_trail import headers_of, position_in
 from eshet_rules.threads import Threads

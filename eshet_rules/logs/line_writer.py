@@ -25,7 +25,8 @@ import msgspec
 from eshet.clock import wall_stamp
 from eshet.interpreter import running_loop
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import LogLinesDropped, LogNotShown
+from eshet_rules.audit.records.control import LogNotShown
+from eshet_rules.audit.records.supervision import LogLinesDropped
 
 __all__ = ["LineWriter"]
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 from eshet.text import safe_repr, safe_str
 from eshet_rules.audit.lines import encode_json
-from eshet_rules.audit.records import EVENTS
+from eshet_rules.audit.records.schema import EVENTS
 
 __all__ = ["FORMATS", "escape", "renderer", "shows_colours"]
 

@@ -18,7 +18,8 @@ from structlog.typing import FilteringBoundLogger
 from eshet.exceptions import WrongThread
 from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
-from eshet_rules.audit.records import CoroutineNeverAwaited, ThreadFailed, emit
+from eshet_rules.audit.records.rules import CoroutineNeverAwaited, ThreadFailed
+from eshet_rules.audit.records.schema import emit
 
 __all__ = ["receiving_stdlib_logs"]
 

@@ -13,13 +13,8 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import (
-    LikelyMistake,
-    Record,
-    UnmarkedRule,
-    ValueChangedInPlace,
-    emit,
-)
+from eshet_rules.audit.records.rules import LikelyMistake, UnmarkedRule, ValueChangedInPlace
+from eshet_rules.audit.records.schema import Record, emit
 from eshet_rules.mistakes.finder import find_mistakes, ignored_codes, parse
 from eshet_rules.mistakes.mistake import Code, Mistake
 from eshet_rules.mistakes.values import MAY_CHANGE

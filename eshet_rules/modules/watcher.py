@@ -20,7 +20,8 @@ from structlog.typing import FilteringBoundLogger
 from watchfiles import awatch
 
 from eshet.text import safe_str
-from eshet_rules.audit.records import WatcherUnavailable, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import WatcherUnavailable
 from eshet_rules.modules.discovery import Source, discover
 from eshet_rules.regular_files import read_regular
 from eshet_rules.threads import RunnerThreads

@@ -31,13 +31,13 @@ from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description
 from eshet.text import encodable, safe_repr, shorten
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import (
     CheckpointDamaged,
     CheckpointNotSetAside,
     CheckpointPartlyDamaged,
     CheckpointUnreadable,
     StateNotPlainData,
-    emit,
 )
 from eshet_rules.regular_files import read_regular
 from eshet_rules.reload.packing import NotPlainData, pack, pack_plain, unpack, unpack_2

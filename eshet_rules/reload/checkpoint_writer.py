@@ -12,7 +12,8 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_time
 from eshet.text import safe_repr
-from eshet_rules.audit.records import CheckpointNotWritten, CheckpointSlow, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import CheckpointNotWritten, CheckpointSlow
 from eshet_rules.reload.checkpoint import SnapshotPacker
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.threads import RunnerThreads

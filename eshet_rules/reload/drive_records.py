@@ -19,13 +19,13 @@ from eshet.yarp.driving.driver import (
     OverrideBegan,
     OverrideEnded,
 )
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.paths import (
     DeciderChanged,
     PathContested,
     PathOverridden,
     PathReleased,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 
 __all__ = ["recording"]
 

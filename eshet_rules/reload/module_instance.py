@@ -40,13 +40,10 @@ from eshet.yarp.driving.drives import Drives, RuleName
 from eshet.yarp.outputs import HeldOutput, Outputs
 from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
-from eshet_rules.audit.records import (
-    RuleDisabled,
-    SlowSetUp,
-    StateHandedOver,
-    TasksNotEnding,
-    emit,
-)
+from eshet_rules.audit.records.modules import SlowSetUp, StateHandedOver
+from eshet_rules.audit.records.rules import TasksNotEnding
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import RuleDisabled
 from eshet_rules.config import RuleSettings
 from eshet_rules.keep import Keeping, KeptNode, kept_states
 from eshet_rules.modules.importer import ModuleVersion

@@ -18,7 +18,8 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet.exceptions import ErrorValue, EshetError, PathTaken
 from eshet.text import encodable, safe_repr, shorten
-from eshet_rules.audit.records import PathsTaken, emit
+from eshet_rules.audit.records.paths import PathsTaken
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.logs import frames_of_rules
 
 __all__ = ["PathConflicts"]

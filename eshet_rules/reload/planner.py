@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import ModuleRepaired, ReloadAborted, emit
+from eshet_rules.audit.records.modules import ModuleRepaired, ReloadAborted
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.importer import Importer, ModuleVersion

@@ -24,13 +24,13 @@ from eshet.client import Client
 from eshet.scope import Reason
 from eshet.yarp.driving.drives import Drives
 from eshet.yarp.outputs import HeldOutput
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.modules import (
     ModuleLoaded,
     ModuleReloaded,
     ModuleUnloaded,
     ReloadSuperseded,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.config import Parameters, RuleSettings
 from eshet_rules.modules.child_processes import carried_to_children
 from eshet_rules.modules.discovery import Source

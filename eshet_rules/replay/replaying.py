@@ -14,8 +14,13 @@ from typing import Any, Final
 
 from eshet.messages import EventEmit
 from eshet.unknown import Unknown
-from eshet_rules.audit.records import ActionCalled, EventEmitted, StatePublished, ValueSet
-from eshet_rules.audit.records import Output as OutputRecord
+from eshet_rules.audit.records.inputs_outputs import (
+    ActionCalled,
+    EventEmitted,
+    StatePublished,
+    ValueSet,
+)
+from eshet_rules.audit.records.inputs_outputs import Output as OutputRecord
 from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile, RuleSettings
 from eshet_rules.modules.discovery import Source
 from eshet_rules.replay.devices import RecordedAction, RecordedState

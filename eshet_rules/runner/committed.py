@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import (
     CommittedFromFiles,
     CommittedNotWritten,
     CommittedRestored,
     CommittedUnreadable,
-    emit,
 )
 from eshet_rules.config import WatchSettings
 from eshet_rules.exceptions import VersionNotFound

@@ -15,7 +15,8 @@ from eshet.exceptions import ListenError
 from eshet.tasks.options import Backoff
 from eshet.text import safe_str
 from eshet.user_errors import is_error
-from eshet_rules.audit.records import ComponentFailed, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import ComponentFailed
 
 __all__ = ["attempt", "keep_running"]
 

@@ -13,7 +13,9 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client.observer import ClientObserver
 from eshet_rules.audit.actor import current_actor
-from eshet_rules.audit.records import ConnectionRestored, EventsDropped, NoConnection, emit
+from eshet_rules.audit.records.inputs_outputs import ConnectionRestored, NoConnection
+from eshet_rules.audit.records.rules import EventsDropped
+from eshet_rules.audit.records.schema import emit
 
 __all__ = ["ConnectionObserver", "Connections"]
 

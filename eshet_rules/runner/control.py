@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, use_cause
 from eshet.paths import nearest
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.control import (
     ConfigurationNeedsRestart,
     ConfigurationReloaded,
     ConfiguredRuleUnknown,
@@ -21,8 +21,8 @@ from eshet_rules.audit.records import (
     ReleaseRequested,
     ReloadRequested,
     RestartRequested,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.exceptions import (
     AllDisabled,

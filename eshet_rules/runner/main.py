@@ -20,7 +20,8 @@ from eshet.server_address import ServerAddress
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import StateFolderFull, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import StateFolderFull
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.exceptions import NoNatsLibrary

@@ -10,7 +10,8 @@ from eshet.client import Client
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import EshetError
 from eshet.paths import nearest
-from eshet_rules.audit.records import PathNotProvided, PathSetBySeveralRules, emit
+from eshet_rules.audit.records.paths import PathNotProvided, PathSetBySeveralRules
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.config import WarningSettings
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.report import RuleReport

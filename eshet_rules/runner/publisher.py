@@ -39,13 +39,13 @@ from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.paths import word
 from eshet.scope import Scope
 from eshet.text import encodable, safe_repr, shorten
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.control import (
     PublishingAvailable,
     PublishingUnavailable,
     RequestFailed,
     RequestRefused,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import RulesError, WrongArguments
 from eshet_rules.reload.reloader import Reloader

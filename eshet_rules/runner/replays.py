@@ -11,13 +11,13 @@ from structlog.typing import FilteringBoundLogger
 from eshet.scope import use_scope
 from eshet.settings.kinds import read_span
 from eshet.text import encodable, safe_str
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.replays import (
     ReplayDiffers,
     ReplayFailed,
     ReplayNothingYet,
     ReplaySame,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.config import Configuration
 from eshet_rules.modules.discovery import Source
 from eshet_rules.runner.replay_process import Request, Result, SourceFile, replay_change

@@ -13,12 +13,9 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import (
-    RollBackEnded,
-    RollBacksNotWritten,
-    RollBacksUnreadable,
-    emit,
-)
+from eshet_rules.audit.records.modules import RollBackEnded
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import RollBacksNotWritten, RollBacksUnreadable
 from eshet_rules.modules.discovery import Source, version_of
 from eshet_rules.reload.version_store import check_moment
 from eshet_rules.runner.state_file import StateFile

@@ -14,7 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, use_cause
 from eshet.clock import wall_now
-from eshet_rules.audit.records import FileWritten, Level, ModuleRolledBack, NotTakenBack, emit
+from eshet_rules.audit.records.modules import FileWritten, ModuleRolledBack, NotTakenBack
+from eshet_rules.audit.records.schema import Level, emit
 from eshet_rules.exceptions import NotReloaded, NotRolledBack, NotWritten, VersionNotFound
 from eshet_rules.modules.discovery import MAX_SOURCE_BYTES, Source, version_of
 from eshet_rules.regular_files import read_regular

@@ -18,15 +18,10 @@ from eshet.clock import wall_now
 from eshet.interpreter import without_collections
 from eshet.paths import word
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import (
-    ConfigurationInvalid,
-    FileExcluded,
-    RunnerStarted,
-    RunnerStopped,
-    SlowStart,
-    TerminalClosed,
-    emit,
-)
+from eshet_rules.audit.records.control import ConfigurationInvalid
+from eshet_rules.audit.records.modules import FileExcluded
+from eshet_rules.audit.records.runner import RunnerStarted, RunnerStopped, SlowStart, TerminalClosed
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import open_file
 from eshet_rules.config import Configuration, ConfigurationFile

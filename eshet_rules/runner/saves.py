@@ -14,14 +14,14 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.scope import use_scope
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.control import CommitRequested
+from eshet_rules.audit.records.modules import (
     ChangesWait,
-    CommitRequested,
     ModuleImportFailed,
     ModuleImportFailedAgain,
     NoChangeWaits,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.config import is_meant
 from eshet_rules.exceptions import ImportFailed, NotReloaded, UnknownName
 from eshet_rules.modules.discovery import Source

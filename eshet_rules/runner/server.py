@@ -23,14 +23,14 @@ from eshet.nats.address import NatsAddress
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Server, raise_descriptor_limit
 from eshet.server_address import ServerAddress, connector_to, no_nats_library
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.runner import (
     EmbeddedServerStarted,
     NamedServerUsed,
     NatsUnreachable,
     NotListening,
     RunningServerUsed,
-    emit,
 )
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
 if TYPE_CHECKING:

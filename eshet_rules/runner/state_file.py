@@ -8,7 +8,8 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder, write_privately
-from eshet_rules.audit.records import StateFileProblem, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import StateFileProblem
 from eshet_rules.regular_files import read_regular
 
 __all__ = ["MAX_BYTES", "StateFile"]

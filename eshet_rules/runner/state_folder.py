@@ -19,12 +19,12 @@ from typing import Final, NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import write_privately
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import (
     LockNotRestored,
     LockRestored,
     OrphanStateFound,
     RulesFolderRenamed,
-    emit,
 )
 from eshet_rules.config import AuditSettings
 from eshet_rules.exceptions import StateInUse, TrailInUse

@@ -8,7 +8,8 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder, write_privately
-from eshet_rules.audit.records import OverridesNotWritten, OverridesUnreadable, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import OverridesNotWritten, OverridesUnreadable
 from eshet_rules.regular_files import read_regular
 from eshet_rules.runner.state_file import MAX_BYTES
 

@@ -9,7 +9,8 @@ from structlog.typing import FilteringBoundLogger
 from eshet.clock import wall_now
 from eshet.scope import use_scope
 from eshet.text import safe_repr
-from eshet_rules.audit.records import VersionsNotKept, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.state import VersionsNotKept
 from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.module_version import ModuleVersion
 from eshet_rules.reload.version_store import VersionStore

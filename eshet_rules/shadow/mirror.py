@@ -18,7 +18,8 @@ from eshet.client import Client, Subscription
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import Disconnected, EshetError, PathTaken
 from eshet.unknown import Unknown
-from eshet_rules.audit.records import ShadowIncomplete, emit
+from eshet_rules.audit.records.replays import ShadowIncomplete
+from eshet_rules.audit.records.schema import emit
 
 __all__ = ["RULES", "Mirror"]
 

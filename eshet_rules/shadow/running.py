@@ -12,7 +12,8 @@ from eshet.connection import Connector
 from eshet.server import Server
 from eshet.server_address import ServerAddress, connector_to
 from eshet.yarp.acting import Pretence, current_pretence
-from eshet_rules.audit.records import ShadowStarted, emit
+from eshet_rules.audit.records.replays import ShadowStarted
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.runner.main import run
 from eshet_rules.runner.server import check_server
 from eshet_rules.shadow.mirror import Mirror

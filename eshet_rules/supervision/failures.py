@@ -17,7 +17,8 @@ from eshet.exceptions import Disconnected, PathTaken
 from eshet.interpreter import running_loop
 from eshet.text import safe_str
 from eshet.user_errors import is_error
-from eshet_rules.audit.records import AttemptFailed, RuleFailed, RuleRecovered, emit
+from eshet_rules.audit.records.rules import AttemptFailed, RuleFailed, RuleRecovered
+from eshet_rules.audit.records.schema import emit
 
 __all__ = ["Failures"]
 

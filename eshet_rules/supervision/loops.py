@@ -16,7 +16,8 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, current
 from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope
-from eshet_rules.audit.records import RuleLoopCut, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import RuleLoopCut
 from eshet_rules.exceptions import LoopOfRules
 from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.supervised_rule import rule_of

@@ -33,13 +33,9 @@ from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import DefaultStrategy
-from eshet_rules.audit.records import (
-    RestartScheduled,
-    RuleRestarted,
-    RuleStaysFailed,
-    TasksNotEnding,
-    emit,
-)
+from eshet_rules.audit.records.rules import TasksNotEnding
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import RestartScheduled, RuleRestarted, RuleStaysFailed
 from eshet_rules.keep import kept_in, provide_kept
 from eshet_rules.logs import line_in, with_advice
 from eshet_rules.rule import Rule

@@ -10,8 +10,7 @@ import msgspec
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.audit.recorder import LEVELS, Recorder
-from eshet_rules.audit.records import (
-    EVENTS,
+from eshet_rules.audit.records.inputs_outputs import (
     ActionCalled,
     EventEmitted,
     FunctionCalled,
@@ -20,6 +19,7 @@ from eshet_rules.audit.records import (
     StatePublished,
     ValueSet,
 )
+from eshet_rules.audit.records.schema import EVENTS
 
 __all__ = ["Happening", "Happenings"]
 

@@ -40,7 +40,7 @@ from eshet.yarp.driving.drives import Drives
 from eshet.yarp.outputs import HeldOutput
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
-from eshet_rules.audit.records import Connected
+from eshet_rules.audit.records.inputs_outputs import Connected
 from eshet_rules.config import RuleSettings
 from eshet_rules.exceptions import NotDriven
 from eshet_rules.logs import make_logger

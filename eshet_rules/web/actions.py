@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from eshet.text import safe_str
-from eshet_rules.audit.records import PageActed, emit
+from eshet_rules.audit.records.control import PageActed
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import NotDriven
 from eshet_rules.runner.view import RunnerView

@@ -21,7 +21,8 @@ from eshet.gateway.remedies import Remedies
 from eshet.gateway.tokens import Scope, TokenFile
 from eshet.server.tls import server_tls
 from eshet.text import encodable
-from eshet_rules.audit.records import PageActed, PageServed, emit
+from eshet_rules.audit.records.control import PageActed, PageServed
+from eshet_rules.audit.records.schema import emit
 from eshet_rules.config import WebSettings
 from eshet_rules.exceptions import PageNotServed
 from eshet_rules.runner.view import RunnerView

@@ -16,7 +16,12 @@ from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.frames import DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, decode
 from eshet_rules.audit.query import Damage
-from eshet_rules.audit.records import ActionCalled, EventEmitted, StatePublished, ValueSet
+from eshet_rules.audit.records.inputs_outputs import (
+    ActionCalled,
+    EventEmitted,
+    StatePublished,
+    ValueSet,
+)
 
 __all__ = ["OUTPUTS", "backward"]
 

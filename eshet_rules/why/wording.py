@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from eshet.text import safe_repr
-from eshet_rules.audit.records import WHYS
+from eshet_rules.audit.records.inputs_outputs import WHYS
 from eshet_rules.why.explanation import Explanation, InputOfOutput
 from eshet_rules.why.sources import Record
 from eshet_rules.why.times import duration, since_text

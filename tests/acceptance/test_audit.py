@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eshet_rules.audit.records import check
+from eshet_rules.audit.records.schema import check
 from tests.support.processes import command, line, running
 from tests.support.rules import Folder
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from eshet_rules.audit.records import EVENTS, WHYS, Output, Record
+from eshet_rules.audit.records.inputs_outputs import WHYS, Output
+from eshet_rules.audit.records.schema import EVENTS, Record
 
 PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
-BEGIN = "<!-- made of eshet_rules/audit/records.py by tests/docs/test_logs.py -->\n"
+BEGIN = "<!-- made of eshet_rules/audit/records by tests/docs/test_logs.py -->\n"
 END = "<!-- end -->"
 
 _COMMON = Record.__struct_fields__

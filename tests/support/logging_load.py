@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eshet.clock import wall_stamp
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import Input
+from eshet_rules.audit.records.inputs_outputs import Input
 from eshet_rules.audit.trail import Trail
 
 SIZE = 64 << 10  # so that files are closed, and compressed, all the time

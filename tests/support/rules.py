@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from eshet_rules.audit.records import check
+from eshet_rules.audit.records.schema import check
 from eshet_rules.logs import make_logger
 from eshet_rules.modules.discovery import Source, discover
 

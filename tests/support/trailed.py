@@ -10,7 +10,7 @@ from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import check
+from eshet_rules.audit.records.schema import check
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.logs import make_logger
 from eshet_rules.modules.importer import Importer

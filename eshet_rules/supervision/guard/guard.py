@@ -14,7 +14,8 @@ from eshet.private_files import make_private_folder
 from eshet.scope import Scope
 from eshet.text import type_name
 from eshet.user_errors import error_text, is_error, plain_error
-from eshet_rules.audit.records import LoopBroken, StopPrevented, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import LoopBroken, StopPrevented
 from eshet_rules.modules.discovery import Source
 from eshet_rules.supervision.guard.crash import CrashFile
 from eshet_rules.supervision.guard.quarantine import Blame, Quarantine

@@ -18,12 +18,12 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_now
 from eshet.private_files import make_private_folder, write_privately
-from eshet_rules.audit.records import (
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import (
     QuarantineNotWritten,
     RuleQuarantined,
     RunnerKilledByRule,
     SafeMode,
-    emit,
 )
 from eshet_rules.mistakes.finder import parse
 from eshet_rules.modules.discovery import Source

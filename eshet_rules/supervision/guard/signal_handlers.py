@@ -19,7 +19,8 @@ from structlog.typing import FilteringBoundLogger
 
 import eshet
 import eshet_rules
-from eshet_rules.audit.records import SignalHandlerRestored, emit
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import SignalHandlerRestored
 
 __all__ = ["SignalHandlers"]
 

@@ -43,13 +43,13 @@ from eshet.interpreter import LOOP_RUN_ONCE
 from eshet.reactive.core.transaction import thread_local
 from eshet.scope import current_scope
 from eshet_rules import audit, logs
-from eshet_rules.audit.records import (
-    LoopSlowedByThreads,
+from eshet_rules.audit.records.rules import LoopSlowedByThreads
+from eshet_rules.audit.records.schema import emit
+from eshet_rules.audit.records.supervision import (
     LoopUnblocked,
     ProcessWasStopped,
     RuleBlocksLoop,
     RuleInterrupted,
-    emit,
 )
 from eshet_rules.supervision.guard.busy_threads import BusyThreads
 from eshet_rules.supervision.guard.crash import CrashFile

@@ -5,7 +5,7 @@ import pytest
 from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, names_of, translate
 from eshet_rules.audit.lines import decode, encode
 from eshet_rules.audit.query import Filter, Reader
-from eshet_rules.audit.records import EVENTS
+from eshet_rules.audit.records.schema import EVENTS
 
 SINCE_VERSION_2 = {
     "checkpoint.not_shared",

@@ -8,7 +8,8 @@ from eshet.cause import Cause, use_cause
 from eshet.clock import wall_stamp
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import EVENTS, Input, check
+from eshet_rules.audit.records.inputs_outputs import Input
+from eshet_rules.audit.records.schema import EVENTS, check
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 from eshet_rules.logs import make_logger

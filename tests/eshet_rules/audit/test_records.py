@@ -5,7 +5,9 @@ import msgspec
 import pytest
 
 import eshet_rules
-from eshet_rules.audit.records import EVENTS, Input, Record, TasksNotEnding, check, emit
+from eshet_rules.audit.records.inputs_outputs import Input
+from eshet_rules.audit.records.rules import TasksNotEnding
+from eshet_rules.audit.records.schema import EVENTS, Record, check, emit
 
 PACKAGE = Path(eshet_rules.__file__).parent
 COMMON = {"time": "2026-11-25T03:22:41.123456Z", "level": "info"}
@@ -33,7 +35,7 @@ def logged_names():
 
 @pytest.mark.parametrize(("name", "place"), sorted(set(logged_names())))
 def test_whatever_the_runner_logs_has_a_schema(name, place):
-    assert name in EVENTS, f"{place} logs it: add a class to eshet_rules/audit/records.py"
+    assert name in EVENTS, f"{place} logs it: add a class to eshet_rules/audit/records"
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from eshet_rules.audit.records import WHYS, Why
+from eshet_rules.audit.records.inputs_outputs import WHYS, Why
 from eshet_rules.config import RuleSettings
 
 RULE = """

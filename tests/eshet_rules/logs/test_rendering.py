@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import EVENTS, Input
+from eshet_rules.audit.records.inputs_outputs import Input
+from eshet_rules.audit.records.schema import EVENTS
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 from eshet_rules.cli.audit import audit

@@ -13,7 +13,7 @@ from eshet import Client
 from eshet.gateway.tokens import Scope, TokenFile
 from eshet.server import Server
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import check
+from eshet_rules.audit.records.schema import check
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.config import Configuration, ConfigurationFile, WebSettings
 from eshet_rules.logs import make_logger

@@ -8,7 +8,7 @@ from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.last_records import LastRecords
 from eshet_rules.audit.lines import encode
 from eshet_rules.audit.query import Damage
-from eshet_rules.audit.records import Input, ValueSet
+from eshet_rules.audit.records.inputs_outputs import Input, ValueSet
 from eshet_rules.audit.trail import Trail
 from eshet_rules.why.backward import backward
 from eshet_rules.why.memory import recall, recent_records
