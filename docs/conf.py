@@ -16,7 +16,7 @@ html_theme = "furo"
 html_title = "eshet-rules"
 html_static_path = ["_static"]
 
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

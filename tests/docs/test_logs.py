@@ -2,10 +2,12 @@
 
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import msgspec
 
+from eshet_rules.audit import records
 from eshet_rules.audit.records.inputs_outputs import WHYS, Output
 from eshet_rules.audit.records.schema import EVENTS, Record
 
@@ -52,15 +54,32 @@ def whys():
     return "\n".join([*head, *(f"| `{why}` | {meaning} |" for why, meaning in WHYS.items())])
 
 
+def groups():
+    """Iterate over the modules of the schema in the order of their list, with their subjects."""
+    for name in re.findall(r"^(\w+)  ", inspect.getdoc(records), re.MULTILINE):
+        module = sys.modules[f"{records.__name__}.{name}"]
+        subject = inspect.getdoc(module).splitlines()[0].removeprefix("Records of the log: ")
+        yield module.__name__, subject[0].upper() + subject[1:].removesuffix(".")
+
+
 def reference():
     """Return the reference, in the order of the schema."""
-    parts = ["### What each record has", table(msgspec.inspect.type_info(Record).fields)]
-    for name, schema in EVENTS.items():
-        fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
-        parts += [f"### {name}", f"*{schema.SENTENCE}* ({schema.LEVEL}). {inspect.getdoc(schema)}"]
-        parts += [table(fields)] if fields else []
-        parts += [whys()] if issubclass(schema, Output) and name == "output.set" else []
+    parts = ["### Fields of all records", table(msgspec.inspect.type_info(Record).fields)]
+    for module, subject in groups():
+        schemas = {n: each for n, each in EVENTS.items() if each.__module__ == module}
+        parts += [f"### {subject}"] if schemas else []
+        for name, schema in schemas.items():
+            fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
+            parts.append(f"#### {name}")
+            parts.append(f"*{schema.SENTENCE}* ({schema.LEVEL}). {inspect.getdoc(schema)}")
+            parts += [table(fields)] if fields else []
+            parts += [whys()] if issubclass(schema, Output) and name == "output.set" else []
     return "\n\n".join(parts) + "\n"
+
+
+def test_each_event_is_in_one_group():
+    modules = [module for module, _ in groups()]
+    assert {each.__module__ for each in EVENTS.values()} == {*modules} - {Record.__module__}
 
 
 def test_the_reference_is_that_of_the_schema():
