@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import pytest
+
 from eshet import Client
+from eshet.nats import watch
 from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
 from eshet_rules.cluster.assignment import Candidate, rank
@@ -23,6 +26,9 @@ __all__ = ["ClusteredHouse", "ClusteredRunner"]
 T = TypeVar("T")
 
 _TICK = 0.01
+
+_HEARTBEAT = 1.5
+"""Seconds of the loop's clock between two heartbeats."""
 
 
 class ClusteredRunner:
@@ -106,8 +112,8 @@ class ClusteredHouse:
         tree: the name of a tree of its own.
         folder: of the rules.
         advance: the fixture.
-        speed: seconds of the loop's clock for each real one. The heartbeats of JetStream are a real
-            second apart, and electing a leader takes some.
+        speed: seconds of the loop's clock for each real one. JetStream sends its heartbeats as much
+            faster; but electing a leader takes some real seconds.
     """
 
     def __init__(
@@ -116,7 +122,7 @@ class ClusteredHouse:
         tree: str,
         folder: Folder,
         advance: Advance,
-        speed: float = 2,
+        speed: float = 6,
     ) -> None:
         self.nats = nats
         self.tree = tree
@@ -127,6 +133,8 @@ class ClusteredHouse:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        patch = self._stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(watch, "HEARTBEAT", min(watch.HEARTBEAT, _HEARTBEAT / self._speed))
         self.server = server = JoinedServer(NatsAddress.parse(f"{self.nats.url}/{self.tree}"))
         await self.paced(self._stack.enter_async_context(server))
         self.client = Client(server=server)
