@@ -12,7 +12,7 @@ from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
 from tests.conftest import Advance
 from tests.support.nats import NatsServer, at_real_pace
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 Three = tuple[JoinedServer, JoinedServer, JoinedServer]
 
@@ -152,7 +152,7 @@ async def test_who_listens_only_after_it_is_ready_receives_the_same(
             for event in (button, bell):
                 event.on_event(after.received.append)
             await far.event_emit("/button", 100)
-            await until(lambda: 100 in after.received, advance, 0.01)
+            await at_real_pace(eventually(lambda: 100 in after.received), advance)
             assert after.received == list(range(101))
 
 
