@@ -284,8 +284,14 @@ def nats_cluster(
         cluster.kill()
 
 
-async def at_real_pace(awaitable: Awaitable[T], advance: Advance) -> T:
-    """Let the clock follow the real one until the awaitable is done, and return its result."""
+async def at_real_pace(awaitable: Awaitable[T], advance: Advance, speed: float = 1) -> T:
+    """Let the clock follow the real one until the awaitable is done, and return its result.
+
+    Args:
+        awaitable: takes some time.
+        advance: the fixture.
+        speed: seconds of the loop's clock for each real one.
+    """
     loop = asyncio.get_running_loop()
     future = asyncio.ensure_future(awaitable)
     now = time.monotonic()
@@ -293,7 +299,7 @@ async def at_real_pace(awaitable: Awaitable[T], advance: Advance) -> T:
         tick = loop.run_in_executor(None, time.sleep, _TICK)
         await asyncio.wait([future, tick], return_when=asyncio.FIRST_COMPLETED)
         before, now = now, time.monotonic()
-        await advance(min(now - before, 2 * _TICK))
+        await advance(speed * min(now - before, 2 * _TICK))
     return await future
 
 

@@ -255,14 +255,15 @@ async def test_a_problem_is_logged_once(bucket, advance, caplog):
     assert caplog.text.count("maximum consumers limit reached") == 1
 
 
-async def test_a_purge_is_noticed_and_what_follows_is_received(bucket, advance):
+async def test_a_purge_is_noticed_and_what_follows_is_received(bucket, advance, monkeypatch):
+    monkeypatch.setattr(watch, "HEARTBEAT", 0.2)
     await bucket.put("light", b"1", 0)
     async with watching(bucket) as seen:
         await api(bucket.connection, f"STREAM.PURGE.{bucket.stream}", {}, "purge")
         reset = seen.until(lambda: seen.calls[-1] == "reset" or seen.calls[-2:-1] == ["reset"])
-        await at_real_pace(reset, advance)
+        await at_real_pace(reset, advance, speed=5)
         revision = await bucket.put("light", b"2", 0)
-        await at_real_pace(seen.until_revision(revision), advance)
+        await at_real_pace(seen.until_revision(revision), advance, speed=5)
         assert seen.calls == ["ready", "reset", "ready"]
 
 

@@ -32,9 +32,12 @@ def stamp(second):
 
 
 class House:
-    """The trails of runners, and what publishes them; without the runners."""
+    """The trails of runners, and what publishes them; without the runners.
 
-    def __init__(self, nats, folder, log, advance):
+    Time passes fast, unless servers have to elect a leader.
+    """
+
+    def __init__(self, nats, folder, log, advance, speed=5):
         self.nats = nats
         self.folder = folder
         self.log = log
@@ -42,6 +45,7 @@ class House:
         self.threads = RunnerThreads()
         self.damages = []
         self._advance = advance
+        self._speed = speed
         self._opened = []
 
     async def connect(self, proxy=None):
@@ -85,7 +89,7 @@ class House:
         return TrailReader(connection, cluster, Filter(**wanted), self.damages.append)
 
     async def paced(self, awaitable):
-        return await at_real_pace(awaitable, self._advance)
+        return await at_real_pace(awaitable, self._advance, self._speed)
 
     async def close(self):
         for connection in self._opened:
@@ -218,7 +222,7 @@ async def test_an_outage_loses_nothing(house):
 
 async def test_nothing_is_lost_or_doubled_when_servers_are_killed(tmp_path, log, advance):
     with nats_cluster(tmp_path / "nats") as nats:
-        house = House(nats, tmp_path, log, advance)
+        house = House(nats, tmp_path, log, advance, speed=1)
         trail = house.trail("attic")
         publisher = asyncio.create_task((await house.paced(house.publisher("attic"))).run())
         numbers = itertools.count()
