@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.nats import NatsServer, nats_program, nats_server
+from tests.support.nats import NatsServer
 from tests.support.processes import command
 from tests.support.proxy import Proxy
 from tests.support.rules import Folder
@@ -36,12 +36,6 @@ async def beats(log):
             file.write(f"{{os.getpid()}} {{count.value}}\\n")
         log.info("beat")
 """
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
-        yield server
 
 
 @pytest.fixture

@@ -11,13 +11,7 @@ import pytest
 
 from eshet_rules.web import schema
 from tests.support.cluster_pair import Pair, pair
-from tests.support.nats import NatsServer, nats_program, nats_server
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
-        yield server
+from tests.support.nats import NatsServer
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.nats import NatsServer, nats_program, nats_server
+from tests.support.nats import NatsServer
 from tests.support.processes import command
 from tests.support.rules import Folder
 from tests.support.runner import Runner, runner
@@ -24,12 +24,6 @@ async def bad(client):
 async def good(client):
     await client.action_register("/good/ask", lambda: "here")
 """
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
-        yield server
 
 
 @pytest.fixture

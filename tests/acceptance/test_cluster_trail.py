@@ -5,7 +5,6 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,6 @@ async def beats(log):
     def beat(_):
         log.info("beat", password="secret")
 """
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
-        yield server
 
 
 class House:

@@ -18,7 +18,7 @@ from eshet.nats.bucket import Bucket
 from eshet.nats.connection import NatsConnection
 from eshet_rules.cluster.publication import digest_of
 from eshet_rules.cluster.publishing import Publishing
-from tests.support.nats import NatsServer, nats_program, nats_server
+from tests.support.nats import NatsServer
 from tests.support.processes import COMMANDS, command, environment, running
 from tests.support.rules import Folder
 from tests.support.runner import Runner, runner
@@ -38,12 +38,6 @@ from eshet_rules import rule
 async def {name}():
     await yarp.state_register("/{name}", yarp.Value({value}))
 """
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with nats_server(tmp_path_factory.mktemp("nats"), nats_program()) as server:
-        yield server
 
 
 class House:

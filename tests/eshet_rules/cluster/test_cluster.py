@@ -12,7 +12,7 @@ from eshet.nats.bucket import Bucket
 from eshet.nats.jetstream import api
 from eshet_rules.config import Where
 from tests.support.clustered import ClusteredHouse
-from tests.support.nats import nats_cluster, nats_server
+from tests.support.nats import nats_cluster
 from tests.support.rules import Folder
 
 NUMBERS = itertools.count()
@@ -90,12 +90,6 @@ from eshet_rules import rule
 async def adder(client):
     await client.action_register("/{name}/add", lambda x, y: x + y)
 """
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory):
-    with nats_server(tmp_path_factory.mktemp("nats")) as server:
-        yield server
 
 
 @pytest.fixture
