@@ -111,6 +111,20 @@ async def press(house, *names, by=1):
     await house.pass_time(0.1)
 
 
+def press_all(house, *, pause=0.005):
+    """Press all buttons again and again; return the task, and how often each was pressed."""
+    pressed = dict.fromkeys(MODULES, 0)
+
+    async def press():
+        while True:
+            for name in MODULES:
+                await house.buttons[name](1)
+                pressed[name] += 1
+            await asyncio.sleep(pause)
+
+    return asyncio.create_task(press()), pressed
+
+
 async def counts(house):
     return {name: await house.get(f"/{name}/count") for name in MODULES}
 
@@ -188,18 +202,9 @@ async def test_a_runner_that_joins_later_disables_what_was_disabled(house):
 
 
 async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
-    pressed = dict.fromkeys(MODULES, 0)
-
-    async def press_all():
-        while True:
-            for name in MODULES:
-                await house.buttons[name](1)
-                pressed[name] += 1
-            await asyncio.sleep(0.005)
-
     attic = house.start("attic")
     await house.until_shared("attic")
-    pressing = asyncio.create_task(press_all())
+    pressing, pressed = press_all(house)
     cellar = house.start("cellar")
     await house.until_shared("attic", "cellar")
     await house.pass_time(0.5)
@@ -228,15 +233,6 @@ async def test_no_event_is_lost_at_a_rule_that_listens_only_after_a_while(house)
 
 
 async def test_no_event_is_lost_when_saves_abort_the_set_up_of_modules_that_move(house):
-    pressed = dict.fromkeys(MODULES, 0)
-
-    async def press_all():
-        while True:
-            for name in MODULES:
-                await house.buttons[name](1)
-                pressed[name] += 1
-            await asyncio.sleep(0.02)
-
     def save(number):
         for name in MODULES:
             text = COUNTER + "    await asyncio.sleep(0.3)\n\nimport asyncio\n"
@@ -245,7 +241,7 @@ async def test_no_event_is_lost_when_saves_abort_the_set_up_of_modules_that_move
     save(0)
     attic = house.start("attic")
     await house.until_shared("attic")
-    pressing = asyncio.create_task(press_all())
+    pressing, pressed = press_all(house, pause=0.02)
     cellar = house.start("cellar", weight=1e6)
     for number in itertools.count(1):
         await house.pass_time(0.2)
@@ -264,18 +260,9 @@ async def test_no_event_is_lost_when_saves_abort_the_set_up_of_modules_that_move
 async def test_no_delay_is_lost_while_modules_move(house):
     for name in MODULES:
         house.folder.write(f"{name}.py", DELAYER.format(name=name))
-    pressed = dict.fromkeys(MODULES, 0)
-
-    async def press_all():
-        while True:
-            for name in MODULES:
-                await house.buttons[name](1)
-                pressed[name] += 1
-            await asyncio.sleep(0.005)
-
     attic = house.start("attic")
     await house.until_shared("attic")
-    pressing = asyncio.create_task(press_all())
+    pressing, pressed = press_all(house)
     cellar = house.start("cellar")
     await house.until_shared("attic", "cellar")
     await house.pass_time(0.5)
