@@ -112,6 +112,8 @@ class NatsConnection:
         self._name: Final = name
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
+        self.connected_since: float = 0.0
+        """The loop's time at which the present, or the last, connection was made."""
         self.is_closed: bool = False
         """Whether `close` was called; it can't be opened again."""
         self._subscriptions: Final[dict[Subscription, None]] = {}
@@ -133,6 +135,7 @@ class NatsConnection:
         if session is None:
             raise OSError(_joined(reasons))
         self._session = session
+        self.connected_since = asyncio.get_running_loop().time()
         self.subscribe(f"{self._inbox}.answer.*", self._on_answer)
         self._task = asyncio.create_task(self._stay_connected(session), name="NATS connection")
 
@@ -320,6 +323,7 @@ class NatsConnection:
             self._session = session = await self._reconnect(session)
             if self.is_closed:
                 return
+            self.connected_since = loop.time()
             for subscription in self._subscriptions:
                 subscription._start(session)
             self.log.info("%s: connected again, to %s", self.address, session.target.server)

@@ -6,6 +6,7 @@ see if a single server were gone, and accepts them again when it has joined the 
 """
 
 import asyncio
+import contextlib
 import logging
 import weakref
 from collections.abc import Callable, Mapping
@@ -82,6 +83,8 @@ class JoinedServer(Server):
         """The connection to NATS."""
         self.on_members: Callable[[], object] = _do_nothing
         """Called when there are other members than before."""
+        self.on_renewed: Callable[[], object] = _do_nothing
+        """Called when the entry of this server was renewed; see `sure_since`."""
         self._details = dict(details or {})
         self._ttl = ttl
         # What a message begins, such as a request to NATS, must not end with the rule that sent it.
@@ -91,6 +94,8 @@ class JoinedServer(Server):
         self._staying: asyncio.Task[None] | None = None
         self._reason = "it has not joined the others yet"
         self._joined = asyncio.Event()
+        self._joined_at = 0.0  # the loop's time
+        self._restored = asyncio.Event()  # set when there is a connection again
         self._cut_off: asyncio.Future[str] = self._loop.create_future()
         self._grace: asyncio.TimerHandle | None = None
         self._leased: weakref.WeakSet[LinkTransport] = weakref.WeakSet()
@@ -112,6 +117,18 @@ class JoinedServer(Server):
     def is_joined(self) -> bool:
         """Whether this server shares its tree with others now; false while it is cut off."""
         return self._joined.is_set()
+
+    @property
+    def sure_since(self) -> float | None:
+        """The loop's time since which the others surely count this server; None if they may not.
+
+        They may not if it is cut off, or was without a connection, until it has renewed its entry.
+        """
+        uplink, connected = self._uplink, self.connection.connected_since
+        if uplink is None or not (self.is_joined and self.connection.is_connected):
+            return None
+        is_sure = uplink.members.renewed_at >= connected
+        return max(self._joined_at, connected) if is_sure else None
 
     @property
     def id(self) -> str:
@@ -261,6 +278,7 @@ class JoinedServer(Server):
             self._log,
         )
         uplink.members.on_change = self._members_changed
+        uplink.members.on_renewed = lambda: self.on_renewed()
         try:
             await uplink.open(self._former_id)
         except BaseException:
@@ -268,6 +286,7 @@ class JoinedServer(Server):
             raise
         self._former_id = ""
         self._cut_off = self._loop.create_future()
+        self._joined_at = self._loop.time()
         self._joined.set()
         self.on_members()
 
@@ -310,13 +329,16 @@ class JoinedServer(Server):
     async def _join_again(self) -> None:
         pause = _PAUSE
         while True:
+            self._restored.clear()
             try:
                 if self.connection.is_connected:
                     await self._join()
                     return
             except (NatsError, OSError) as error:
                 self._reason = str(error)
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._restored.wait()
             pause = min(2 * pause, _MAX_PAUSE)
 
     def _members_changed(self) -> None:
@@ -330,6 +352,7 @@ class JoinedServer(Server):
             self._grace = self._loop.call_later(_GRACE, self._end_grace)
 
     def _connection_restored(self) -> None:
+        self._restored.set()
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None

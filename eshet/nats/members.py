@@ -6,6 +6,7 @@ order of the ids: NATS answers at once if nothing listens there.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -90,6 +91,8 @@ class Members:
         """Called with the id of a new member."""
         self.on_gone: Callable[[str], object] = _do_nothing
         """Called with the id of a member that is gone."""
+        self.on_renewed: Callable[[], object] = _do_nothing
+        """Called when the entry of this server was renewed."""
         self._connection = connection
         self._bucket = bucket
         self._value: Final[bytes] = msgpack.packb(dict(details))
@@ -101,6 +104,9 @@ class Members:
         self._gone: set[str] = set()
         self._revision = 0
         self._renewed = -ttl  # when the last renewal was sent
+        self._is_due = asyncio.Event()
+        self.renewed_at: float = -ttl
+        """The loop's time at which the last renewal was sent that was stored."""
         self.expires: float = self._loop.time()
         """The loop's time from which this server does not count as a member for itself."""
 
@@ -179,14 +185,22 @@ class Members:
         except NatsError as error:
             self._log.debug("the entry of this server was not deleted: %s", error)
 
+    def renew_soon(self) -> None:
+        """Renew the own entry at once, as others may have missed this server meanwhile."""
+        self._is_due.set()
+
     async def keep(self) -> str:
         """Renew the own entry; return why this server is no member any more."""
         why = "NATS does not answer"
         while True:
-            await asyncio.sleep(_TICK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._is_due.wait()
             now = self._loop.time()
+            is_due = self._is_due.is_set() or now - self._renewed >= self._ttl / _RENEWALS
+            self._is_due.clear()
             try:
-                if now - self._renewed >= self._ttl / _RENEWALS and now < self.expires:
+                if is_due and now < self.expires:
                     async with asyncio.timeout_at(self.expires):
                         await self._renew()
             except RevisionConflict:
@@ -218,8 +232,11 @@ class Members:
             if entry is None or entry.is_deleted:
                 raise
             self._revision = entry.revision
+            self._is_due.set()
             return
         self.expires = sent + self._ttl - _MARGIN
+        self.renewed_at = sent
+        self.on_renewed()
 
     async def _check_others(self) -> None:
         """Remove the members that have not renewed their entries."""

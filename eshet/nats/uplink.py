@@ -189,8 +189,9 @@ class NatsUplink:
         await self._watches.aclose()
 
     def connection_restored(self) -> None:
-        """Send what has waited for the connection."""
+        """Send what has waited for the connection, and that this server is still there."""
         self._relay.resume()
+        self.members.renew_soon()
 
     def connection_lost(self) -> None:
         """Fail the requests whose answers may be lost."""

@@ -240,12 +240,13 @@ class Cluster:
                 loop,
                 self.server,
                 presence=self._presence,
-                is_connected=lambda: self.server.connection.is_connected,
+                sure_since=lambda: self.server.sure_since,
                 now=loop.time,
                 elapsed=time_with_sleep,
                 log=self._log,
             )
             self._presence.on_renewed = suspension.renewed
+            self.server.on_renewed = suspension.server_renewed
             loop.on_wake = self.check
 
     # --- what the runner asks -----------------------------------------------------------------

@@ -173,8 +173,7 @@ class Presence:
             await self._adopt(number)
         except (NatsError, TimeoutError) as error:
             self._problem = error if isinstance(error, NatsError) else None
-            await asyncio.sleep(_RETRY)
-            self._is_due.set()
+            self._loop.call_later(_RETRY, self._is_due.set)
         else:
             if self.number == number:
                 self._revision = revision

@@ -3,10 +3,16 @@
 Others take the modules of a runner that seems to have ended: its server is missed, and nothing
 listens where it answers probes. But it may only have lost its connection to NATS, or its process
 may have been stopped until NATS closed that. What its rules send is refused then, but what they do
-without ESHET is not. So before others can have noticed, the rules are suspended, until a sign of
-life was stored: that shows that nobody has ended the presence.
+without ESHET is not. So before others can have noticed, the rules are suspended, until it is sure
+again that nobody has ended the presence.
+
+A connection alone does not make that sure: if it is lost again and again, others may have noticed
+none of those in between. But they take nothing from a runner if its server has renewed its entry
+since they have begun to miss it. So it is sure as soon as a renewal of the server, and then a sign
+of life of the runner, were stored that were sent since the connection was made.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -22,8 +28,8 @@ __all__ = ["RuleRunner", "Suspension", "time_with_sleep"]
 _STILL: Final = 1.0
 """Seconds for which the process may stand still; the loop wakes up each half a second."""
 
-_UNCONNECTED: Final = 0.75
-"""Seconds for which there may be no connection to NATS.
+_UNSURE: Final = 0.75
+"""Seconds for which others may miss this runner, as far as it knows.
 
 With the time between two checks, this is less than the 1.5 s after which a server is missed."""
 
@@ -49,7 +55,7 @@ class Suspension:
     Args:
         runners: run the rules.
         presence: of this runner.
-        is_connected: returns whether there is a connection to NATS.
+        sure_since: see `JoinedServer.sure_since`.
         now: returns the loop's time.
         elapsed: returns the seconds since any time, with those for which the machine slept.
         log: receives each suspension that others may notice.
@@ -59,19 +65,21 @@ class Suspension:
         self,
         *runners: RuleRunner,
         presence: Presence,
-        is_connected: Callable[[], bool],
+        sure_since: Callable[[], float | None],
         now: Callable[[], float],
         elapsed: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self._runners = runners
         self._presence = presence
-        self._is_connected = is_connected
+        self._sure_since = sure_since
         self._now = now
         self._elapsed = elapsed
         self._log = log
         self._woke = elapsed()
-        self._connected = now()  # when there last was a connection
+        self._sure = now()  # when it was last sure that others do not miss this runner
+        self._sent = -math.inf  # when the last sign of life was sent that was stored
+        self._asked: float | None = None  # since when a sign of life is to make it sure
         self._began: float | None = None  # the loop's time
         self._since = 0.0  # a sign of life has to be sent after this time
         self._why = ""
@@ -80,23 +88,31 @@ class Suspension:
         """Suspend the rules if necessary. Call this first whenever the loop has waited."""
         elapsed, now = self._elapsed(), self._now()
         still, self._woke = elapsed - self._woke, elapsed
-        if self._is_connected():
-            self._connected = now
+        is_sure = self._is_sure()
+        if is_sure:
+            self._sure = now
         if not self._presence.number:
             return
         if still > _STILL:
             self._suspend(f"the process stood still for {still:.1f} s")
-        elif self._began is None and now - self._connected > _UNCONNECTED:
+        elif self._began is None and now - self._sure > _UNSURE:
             self._suspend("there is no connection to NATS")
+        elif is_sure and self._sent >= self._since:
+            self.end()
 
     def renewed(self, sent: float) -> None:
-        """End it, as a sign of life was stored.
+        """Note that a sign of life was stored, which may end it.
 
         Args:
             sent: the loop's time at which it was sent.
         """
-        if self._began is not None and sent >= self._since:
+        self._sent = max(self._sent, sent)
+        if self._is_sure() and self._sent >= self._since:
             self.end()
+
+    def server_renewed(self) -> None:
+        """Note that the server was renewed: then a sign of life makes it sure."""
+        self._is_sure()
 
     def end(self) -> None:
         """End it, if there is one."""
@@ -107,6 +123,16 @@ class Suspension:
             runner.resume_rules()
         if seconds >= _LOGGED:
             emit(self._log, RulesSuspended(seconds=round(seconds, 3), why=self._why))
+
+    def _is_sure(self) -> bool:
+        """Whether others can't have missed this runner; if not, ask for what makes it sure."""
+        since = self._sure_since()
+        if since is None or self._sent >= since:
+            return since is not None
+        if self._asked != since and self._presence.number:
+            self._asked = since
+            self._presence.renew_soon()
+        return False
 
     def _suspend(self, why: str) -> None:
         self._since = self._now()

@@ -83,6 +83,12 @@ def turns(start: Start) -> list[int]:
     return [pid for pid, _ in itertools.groupby(pid for pid, _ in beats(start))]
 
 
+def save(start: Start) -> None:
+    """Change the module, without a consequence."""
+    with (start.file.parent / "beats.py").open("a") as file:  # type: ignore[attr-defined]
+        file.write("# changed")
+
+
 def wait_until_running(runner: Runner) -> dict[str, object]:
     taken = runner.wait_for("module.taken")
     runner.wait_for("beat")
@@ -174,10 +180,14 @@ def test_a_frozen_runner_drops_its_modules_before_it_acts_again(start: Start) ->
         assert attic.stop() == 0
 
 
+@pytest.mark.parametrize("is_reloaded", [False, True], ids=["", "after a reload"])
 def test_a_runner_without_nats_is_suspended_before_another_one_acts(
-    start: Start, nats: NatsServer
+    start: Start, nats: NatsServer, is_reloaded: bool
 ) -> None:
     with proxied(nats) as proxy, both(start, f"nats://{proxy.address}") as (attic, cellar):
+        if is_reloaded:
+            save(start)
+            attic.wait_for("module.reloaded")
         proxy.call(Proxy.stall)
         proxy.call(Proxy.cut)
         taken = wait_until_running(cellar)

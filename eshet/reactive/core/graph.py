@@ -172,10 +172,15 @@ class Node:
             return self.origin
         return self.label() + place_of(self.origin)
 
+    @property
+    def scope(self) -> Scope | None:
+        """The owning scope, if it has one."""
+        return None if self.owner is None else self.owner.scope
+
     def full_name(self) -> str:
         """Return the description, prefixed by the name of the owning scope if it has one."""
-        scope = f"{self.owner.scope.name}: " if self.owner is not None else ""
-        return scope + self.describe()
+        scope = self.scope
+        return self.describe() if scope is None else f"{scope.name}: {self.describe()}"
 
     def __repr__(self) -> str:
         return f"<{self.full_name()}>"
@@ -236,8 +241,7 @@ class Node:
 
     def wrong_thread(self) -> WrongThread:
         """Return the error to raise when another thread uses this node."""
-        scope = None if self.owner is None else self.owner.scope
-        return WrongThread(self.describe(), self.transactions.thread, scope)
+        return WrongThread(self.describe(), self.transactions.thread, self.scope)
 
     def report(self, error: BaseException) -> None:
         """Report an error of this node to the scope that owns it."""

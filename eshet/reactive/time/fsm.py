@@ -189,7 +189,7 @@ class MachineNode(ValueNode):
             self._timer.cancel()
         else:
             self._cause = current.get()
-            self._timer.arm(deadline, self._time_out)
+            self._timer.arm(deadline, self._time_out, self.scope)
 
     def _time_out(self, deadline: float) -> None:
         self._timer.end()

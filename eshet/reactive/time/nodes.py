@@ -184,14 +184,15 @@ class _TimerDriver:
         return [self.state.snapshot(epoch), self._causes.snapshot(epoch)]
 
     def _set_timer(self) -> None:
-        wake_at = None if self._node is None else self.state.wake_at
+        node = self._node
+        wake_at = None if node is None else self.state.wake_at
         if self.timer.when == wake_at:
             return
-        if wake_at is None:
+        if node is None or wake_at is None:
             self.timer.cancel()
         else:
             self._causes.on_timer_set(self._loop.time())
-            self.timer.arm(wake_at, self._wake)
+            self.timer.arm(wake_at, self._wake, node.scope)
 
     def _wake(self, wake_at: float) -> None:
         self.timer.end()

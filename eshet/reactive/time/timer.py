@@ -4,10 +4,12 @@ import asyncio
 import itertools
 import weakref
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Final
 
 from eshet.clock import ClockWatcher, StepListener, clock_watcher
 from eshet.interpreter import context_of
+from eshet.scope import Scope, current
 
 __all__ = ["NodeTimer"]
 
@@ -53,12 +55,20 @@ class NodeTimer:
         """How many timers of this process were armed before it; None if it is not armed."""
         return None if self._handle is None else self._number
 
-    def arm(self, when: float, callback: Callable[[float], object]) -> None:
-        """Let the loop call the callback with the time at which it is due."""
+    def arm(self, when: float, callback: Callable[[float], object], scope: Scope | None) -> None:
+        """Let the loop call the callback with the time at which it is due.
+
+        Args:
+            when: the loop time.
+            callback: the callback.
+            scope: of the node, in which the callback is called, whoever arms the timer: a loop may
+                treat callbacks according to their scopes.
+        """
         if self._handle is not None:
             self._handle.cancel()
             self.end()  # also if the loop refuses the time
-        self._handle = self._loop.call_at(when, callback, when)
+        context = None if scope is None or scope is current.get() else _context_with(scope)
+        self._handle = self._loop.call_at(when, callback, when, context=context)
         self._callback = callback
         self.when = when
         self.is_continued = False
@@ -101,3 +111,10 @@ class NodeTimer:
         listener = None if self._listener is None else self._listener()
         if self._watcher is not None and listener is not None:
             self._watcher.discard(listener)
+
+
+def _context_with(scope: Scope) -> Context:
+    """Return a copy of this context with another scope."""
+    context = copy_context()
+    context.run(current.set, scope)
+    return context

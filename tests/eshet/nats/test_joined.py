@@ -378,6 +378,23 @@ async def test_a_short_outage_of_nats_is_not_seen_by_clients(tmp_path, advance):
             assert second.connected
 
 
+async def test_after_an_outage_a_server_is_surely_counted_when_it_has_renewed_its_entry(
+    tmp_path, advance
+):
+    with nats_server(tmp_path) as nats:
+        async with JoinedServer(NatsAddress.parse(nats.url)) as server:
+            first, found = server.sure_since, []
+            assert first is not None
+            server.connection.notify_restored(lambda: found.append(server.sure_since))
+            server.on_renewed = lambda: found.append(server.sure_since)
+            nats.stop()
+            await at_real_pace(until(lambda: server.sure_since is None, no_advance), advance)
+            nats.start()
+            await at_real_pace(until(lambda: len(found) > 1, no_advance), advance)
+            assert found[0] is None
+            assert found[1] > first
+
+
 async def test_without_nats_clients_are_disconnected_until_it_is_back(tmp_path, advance, caplog):
     with nats_server(tmp_path) as nats:
         address = NatsAddress.parse(nats.url)

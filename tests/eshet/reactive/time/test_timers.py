@@ -15,7 +15,7 @@ from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.graph import Node, RestoreContext
 from eshet.reactive.core.handle import node_of
 from eshet.reactive.time.nodes import checked_seconds, length_of
-from eshet.scope import Scope
+from eshet.scope import Scope, current_scope
 from eshet.unknown import Unknown
 from eshet_rules.testing.virtual_time import VirtualLoop
 from tests.support.hearing import Errors, heard
@@ -148,6 +148,30 @@ async def test_what_a_timer_leads_to_may_set_it_to_the_present_time(advance: Adv
     event.emit(1)
     await advance(0)
     assert told == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda bell: yarp.delay(bell, 5),
+        lambda bell: yarp.FSM(lambda _, t, rung: (0, 5) if rung else (1, None), [bell]).state,
+    ],
+    ids=["operator", "state machine"],
+)
+async def test_a_timer_is_called_in_the_scope_of_its_node_whoever_sets_it(
+    advance: Advance, make: Callable[[Any], Any]
+) -> None:
+    scope, other = Scope("hall"), Scope("cellar")
+    scopes: list[Scope | None] = []
+    bell: Any = yarp.Event()
+    with scope.active():
+        noted = yarp.fn(lambda _: scopes.append(current_scope()))(make(bell))
+        heard(noted)
+    with other.active():
+        bell.emit(1)
+    scopes.clear()
+    await advance(6)
+    assert scopes == [scope]
 
 
 @pytest.mark.parametrize(
