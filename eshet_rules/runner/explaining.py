@@ -1,6 +1,7 @@
 """Answers the questions of `eshet-rules why`: what the runner knows of a path."""
 
 import difflib
+from pathlib import Path
 from typing import Any, Final
 
 from eshet import codec
@@ -30,15 +31,21 @@ class Explaining:
         reloader: knows the rules.
         last: the last records; None if nothing is recorded.
         redaction: knows the paths whose values are secret.
+        folder: the rules folder.
     """
 
     def __init__(
-        self, reloader: Reloader, last: LastRecords | None, redaction: Redaction | None = None
+        self,
+        reloader: Reloader,
+        last: LastRecords | None,
+        redaction: Redaction | None = None,
+        folder: Path = Path(),
     ) -> None:
         self._reloader = reloader
         self._last = last
         self._redaction = redaction or Redaction()
         self._drive_reports = DriveReports(reloader, redaction)
+        self._folder = str(folder.resolve())
 
     def why(self, path: Any) -> dict[str, Any]:
         """Return the last records of a path and what led to them, and the rules that use it.
@@ -47,8 +54,8 @@ class Explaining:
         rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the
         names of rules, each with its state and, if there is one, the reason for it; and `stopped`:
         those rules that have made outputs and do not run now. `drive` is the report on a path with
-        drivers, see `Publisher`, and else None. `is_secret` is whether the values of the path are
-        redacted: its drivers are left out then.
+        drivers, see `Publisher`, and else None. `folder` is the rules folder. `is_secret` is
+        whether the values of the path are redacted: its drivers are left out then.
         """
         path = str(path)
         recalled = recall(self._last or LastRecords(), path)
@@ -57,6 +64,7 @@ class Explaining:
         return {
             **recalled,
             "drive": self._drive_reports.of(path),
+            "folder": self._folder,
             "is_recording": self._last is not None,
             "is_secret": self._redaction.hides(path),
             "places": self._reloader.places_of(recalled["outputs"]),
