@@ -109,6 +109,10 @@ class WhyAnswer:
             now: the present, or the time of the value.
         """
         facts = self.facts
+        if facts is None and self.explanation.record is None:
+            moment = f"{now.astimezone():%Y-%m-%d %H:%M:%S}"
+            yield f"{self.path}: nothing is recorded of it until {moment}"
+            return
         if facts is None:
             yield from Wording(now).lines(self.explanation)
             return
