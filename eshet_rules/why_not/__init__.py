@@ -5,6 +5,7 @@ earlier      when a path had a value the last time, from the audit trail
 wording      an answer as text, for people
 answering    an answer about a path, from the running rules
 merging      merges the answers of several runners
+driving      who decides before a driver of the path
 writers      the rules that write a path, and the Values that they follow
 plain        conditions as plain data for a message
 
