@@ -14,6 +14,7 @@ from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
 from eshet_rules.why.memory import recall
+from eshet_rules.why_not.writers import rules_that_name
 
 __all__ = ["Explaining"]
 
@@ -52,15 +53,19 @@ class Explaining:
 
         The result has what `eshet_rules.why.memory.recall` returns, `places`: the lines of the
         rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the
-        names of rules, each with its state and, if there is one, the reason for it; and `stopped`:
-        those rules that have made outputs and do not run now. `drive` is the report on a path with
+        names of rules, each with its state and, if there is one, the reason for it; `stopped`:
+        those rules that have made outputs and do not run now; and `naming`: others that do not run
+        and name the path. `drive` is the report on a path with
         drivers, see `Publisher`, and else None. `folder` is the rules folder. `is_secret` is
         whether the values of the path are redacted: its drivers are left out then.
         """
         path = str(path)
         recalled = recall(self._last or LastRecords(), path)
         reports = self._reloader.last_reports  # the publisher asks for them twice a second
+        idle = [each for each in reports if each.status.state is not RuleState.RUNNING]
         made = {output.get("rule") for output in recalled["outputs"].values()}
+        instances = self._reloader.instances.values()
+        naming = rules_that_name(instances, path) - made if idle else set()
         return {
             **recalled,
             "drive": self._drive_reports.of(path),
@@ -68,12 +73,9 @@ class Explaining:
             "is_recording": self._last is not None,
             "is_secret": self._redaction.hides(path),
             "places": self._reloader.places_of(recalled["outputs"]),
+            "naming": [_rule(each) for each in idle if each.rule in naming][:_MOST_RULES],
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
-            "stopped": [
-                _rule(each)
-                for each in reports
-                if each.rule in made and each.status.state is not RuleState.RUNNING
-            ],
+            "stopped": [_rule(each) for each in idle if each.rule in made],
             "writers": [_rule(each) for each in reports if path in each.writes][:_MOST_RULES],
         }
 

@@ -45,7 +45,12 @@ class Facts:
 
     def is_known(self, path: str) -> bool:
         """Whether a rule uses the path, or it exists at the server."""
-        return path in self.paths or bool(self.known["writers"] or self.known["readers"])
+        return path in self.paths or self.is_used
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a rule uses the path, or would if it ran."""
+        return any(self.known.get(each) for each in ("writers", "readers", "naming"))
 
 
 async def facts_of(
@@ -161,7 +166,7 @@ class WhyAnswer:
                 f"no rule has sent anything to {self.path} yet; "
                 f"`eshet-rules why-not {self.path}` says why"
             )
-        elif not known["writers"] and not known["readers"]:
+        elif not facts.is_used:
             yield f"{self.path}: no rule of {facts.whose} has read or written it"
 
     def _about(self, facts: Facts) -> Iterator[str]:
@@ -172,6 +177,8 @@ class WhyAnswer:
                 yield f"{verb} by {', '.join(map(_rule, rules))}"
         for name, state, reason, *runner in known["stopped"]:
             yield f"{_at(name, runner)} is {state} now{f': {reason}' if reason else ''}"
+        for name, state, reason in known.get("naming", ()):  # not of a cluster
+            yield f"{name} names it and is {state} now{f': {reason}' if reason else ''}"
         if facts.owner is not None:
             owner = "the server" if facts.owner == ["meta"] else facts.owner
             yield f"provided by {owner}"

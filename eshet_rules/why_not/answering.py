@@ -18,7 +18,7 @@ from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
 from eshet_rules.why_not.driving import DriverOrder
 from eshet_rules.why_not.plain import PlainConditions, within
-from eshet_rules.why_not.writers import Writer, Writers, names_path
+from eshet_rules.why_not.writers import Writer, Writers, rules_that_name
 
 __all__ = ["Answering"]
 
@@ -201,14 +201,8 @@ class _Asked:
         if not idle:
             return []
         made = self._last.outputs.get(path)
-        names = {each.rule for each in idle}
-        naming = {
-            name
-            for instance in self.instances
-            for rule in instance.version.rules.values()
-            if (name := f"{instance.version.name}.{rule.name}") in names
-            and names_path(rule.function, path)
-        } | ({made.rule} if made is not None else set())
+        naming = rules_that_name(self.instances, path)
+        naming |= {made.rule} if made is not None and made.rule is not None else set()
         found = [each for each in idle if each.rule in naming]
         return [[*_rule(each)[:2], self.why(each), self.next_start(each.rule)] for each in found][
             :_MOST_RULES
