@@ -142,10 +142,11 @@ class Wording:
                     "another value has come from outside since"
                 )
 
-    def _stopped(self, rules: Sequence[Sequence[str]]) -> Iterator[str]:
+    def _stopped(self, rules: Sequence[Sequence[str]], verb: str = "is") -> Iterator[str]:
         for name, state, why, at, *runner in rules:
             again = f", next attempt {self._moment(at)}" if at else ""
-            yield f"{' at '.join([name, *runner])} is {state}{f': {why}' if why else ''}{again}"
+            who = " at ".join([name, *runner])
+            yield f"{who} {verb} {state}{f': {why}' if why else ''}{again}"
 
     # --- conditions -----------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ class Wording:
                 yield self._input(condition)
         for part in parts:
             yield from _indented(self._part(part, condition["name"]))
-        yield from _indented(self._stopped(condition.get("stopped", ())))
+        yield from _indented(self._stopped(condition.get("stopped", ()), "names it and is"))
         if condition.get("cut"):
             yield f"{_INDENT}…"
         for behind in condition.get("behind", ()):

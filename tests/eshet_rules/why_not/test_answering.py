@@ -301,7 +301,7 @@ async def test_an_input_of_a_rule_that_is_disabled_names_that_rule(house, tmp_pa
     await house.rule(light)
     said = house.why_not("/hall/lamp")
     assert "/hall/dark unknown, needs True" in said
-    assert "        hall.dark is disabled: " in said
+    assert "        hall.dark names it and is disabled: " in said
 
 
 async def test_a_rule_that_is_disabled_and_names_the_path_is_named(house, tmp_path):
