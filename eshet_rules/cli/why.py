@@ -57,7 +57,10 @@ __all__ = ["why"]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @click.option(
-    "--rules", type=PathType(), metavar="FOLDER", help="The rules folder.  [default: as for run]"
+    "--rules",
+    type=PathType(),
+    metavar="FOLDER",
+    help="The rules folder.  [default: that of the runner, else as for run]",
 )
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
@@ -101,7 +104,7 @@ def why(
 
     if at is not None and at > wall_now(UTC):
         raise click.UsageError(
-            f"--at {at:%Y-%m-%d %H:%M} is in the future: write the date of an earlier day as well"
+            f"--at {at:%Y-%m-%d %H:%M} is in the future; a time of an earlier day needs its date"
         )
     with exit_on_errors():
         facts = None
@@ -116,6 +119,8 @@ def why(
             )
             if facts is None:
                 click.echo("eshet-rules: no runner answers; this is from its audit trail", err=True)
+            else:
+                rules = rules or _folder_of(facts)
         try:
             records = _trail(rules, audit, state_dir, config, damages)
         except RulesError as error:
@@ -141,6 +146,12 @@ def why(
             for line in answer.lines(at or wall_now(UTC)):
                 click.echo(line)
     sys.exit(damages.exit_code or int(not answer.is_known or not is_replayed))
+
+
+def _folder_of(facts: "Facts") -> Path | None:
+    """Return the rules folder of the runner; None if it is none of this machine."""
+    folder = facts.known.get("folder")  # several runners of a cluster have several
+    return Path(folder) if folder is not None and Path(folder).is_dir() else None
 
 
 async def _ask(running: "Runner", path: str) -> "Facts":

@@ -125,6 +125,12 @@ class _Finding:
         self._begin = begin_of(output)
 
     def find(self) -> Needed:
+        trigger = self._output.get("trigger") or ""
+        if trigger.startswith("command "):
+            raise NotReplayed(
+                f"{trigger} has led to {self._named}. A replay repeats inputs, not commands; ask "
+                "for an output to which an input or a timer has led, with --at for an earlier one"
+            )
         if not self._outside():
             return Needed(self._explanation)
         rules, recording, made = self._base()
@@ -161,7 +167,8 @@ class _Finding:
             made = self._made(replayed.outputs, recorded)
             if made is not None:
                 return rules, recording, made
-            problems = [*recording.lacking, *map(self._redaction.text, replayed.errors)]
+            errors = replayed.errors_of(versions.keys())
+            problems = [*recording.lacking, *map(self._redaction.text, errors)]
         raise NotReplayed(
             f"the replay does not make {self._named} again, so it can't show which inputs were "
             "needed: its rules may have had state from before, another configuration, or have read "

@@ -1,6 +1,7 @@
 """The inputs and outputs of rules in a part of an audit trail."""
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,14 @@ from eshet_rules.audit.redaction import REDACTED
 from eshet_rules.audit.trail import file_to_read
 from eshet_rules.exceptions import NothingRecorded
 from eshet_rules.replay.alignment import Received, merged
-from eshet_rules.replay.runs import RUN_EVENTS, Commands, Run, is_in_set_up, runs_of
+from eshet_rules.replay.runs import (
+    RUN_EVENTS,
+    Commands,
+    Run,
+    begin_of_last_run,
+    is_in_set_up,
+    runs_of,
+)
 
 __all__ = [
     "OUTPUT_KINDS",
@@ -35,6 +43,13 @@ OUTPUT_KINDS: Final = {
     "output.published": "state",
 }
 """The kinds of outputs, by the events of their records."""
+
+_SHARED: Final = ("event", "kind", "module", "outcome", "path", "rule", "trigger", "version")
+_FIELDS: Final = (
+    *("time", "cause", "parent", "value", "unknown", "duration", "error", "result", "kept"),
+    *_SHARED,
+)
+"""The fields that are needed of a record; the texts of the shared ones occur again and again."""
 
 _LONG_SET_UP: Final = 10.0
 """Seconds after which outputs of the function of a rule are those of a loop in it."""
@@ -203,7 +218,7 @@ def read_recording(
         report: called with each damaged part; by default, `lacking` names them.
     """
     wanted_from, start = start, start - warm_up
-    content = _read(file, start, end, report)
+    content = _read(file, start, end, report, last_run_only=True)
     run = next((each for each in reversed(content.runs) if each.records), Run())
     recording = Recording(start, end, first=content.first)
     if run.set_up_at is not None:
@@ -290,8 +305,17 @@ class _Content:
 
 
 def _read(
-    file: Path, start: datetime, end: datetime, report: Callable[[Damage], object] | None = None
+    file: Path,
+    start: datetime,
+    end: datetime,
+    report: Callable[[Damage], object] | None = None,
+    *,
+    last_run_only: bool = False,
 ) -> _Content:
+    """Read a part of a trail.
+
+    A day may have a million records, so no more of them is kept than is needed.
+    """
     damages: list[Damage] = []
     reader = Reader(file, Filter(until=stamp_of(end)), report or damages.append)
     wanted: list[dict[str, Any]] = []
@@ -303,11 +327,22 @@ def _read(
         commands.read(record)
         if record["time"] >= since:
             if event in OUTPUT_KINDS or event == "input.received" or event in RUN_EVENTS:
-                wanted.append(record)
+                wanted.append(_compact(record))
+                if last_run_only and (begin := begin_of_last_run(wanted)):
+                    del wanted[:begin]
         elif event == "input.received" and record["kind"] == "state":
             first[record["path"]] = _value(record)
     problems = [f"{each.file}: {each.problem}" for each in damages]
     return _Content(runs_of(wanted), first, commands.disabled(), problems)
+
+
+def _compact(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the needed fields of a record."""
+    compact: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
+    for name in _SHARED:
+        if type(compact.get(name)) is str:
+            compact[name] = sys.intern(compact[name])
+    return compact
 
 
 class _Reading:

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from datetime import timedelta
@@ -44,18 +44,31 @@ class Replayed:
 
     Args:
         outputs: in order.
-        errors: of rules, as text.
+        errors: of rules, as text, each with the module of the rule.
         broken: the modules that can't be set up.
         modules: all modules.
     """
 
     def __init__(
-        self, outputs: list[Output], errors: list[str], broken: list[str], modules: Iterable[str]
+        self,
+        outputs: list[Output],
+        errors: list[tuple[str, str]],
+        broken: list[str],
+        modules: Iterable[str],
     ) -> None:
         self.modules: Final = frozenset(modules)
         self.outputs: Final = outputs
-        self.errors: Final = errors
         self.broken: Final = broken
+        self._errors = errors
+
+    @property
+    def errors(self) -> list[str]:
+        """The errors of all rules, as text."""
+        return [text for _, text in self._errors]
+
+    def errors_of(self, modules: Container[str]) -> list[str]:
+        """Return the errors of the rules of some modules, as text."""
+        return [text for module, text in self._errors if module in modules]
 
 
 @dataclass(frozen=True)
@@ -294,8 +307,11 @@ def _outputs_of(house: House) -> list[Output]:
     return sorted(found, key=lambda each: each.at)
 
 
-def _rule_errors(house: House, recording: Recording) -> Iterator[str]:
-    """Iterate over the errors of rules, except for refusals that the recording has as well."""
+def _rule_errors(house: House, recording: Recording) -> Iterator[tuple[str, str]]:
+    """Iterate over the errors of rules, except for refusals that the recording has as well.
+
+    Each is the module of the rule, and a text.
+    """
     refusals = tuple(
         f"{kind} {path}: {answer.error}"
         for (kind, path), answers in recording.answers.items()
@@ -305,4 +321,4 @@ def _rule_errors(house: House, recording: Recording) -> Iterator[str]:
     for each in house.happenings.all:
         if each.is_error and not each.error.endswith(refusals):
             moment = recording.start.astimezone() + timedelta(seconds=each.at)
-            yield f"{moment:%Y-%m-%d} {each.line(None)}"
+            yield each.plain().get("module") or "", f"{moment:%Y-%m-%d} {each.line(None)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-__all__ = ["RUN_EVENTS", "Commands", "Run", "is_in_set_up", "runs_of"]
+__all__ = ["RUN_EVENTS", "Commands", "Run", "begin_of_last_run", "is_in_set_up", "runs_of"]
 
 Record = Mapping[str, Any]
 
@@ -77,6 +77,22 @@ def runs_of(records: Sequence[dict[str, Any]]) -> list[Run]:
         if run.end is None and run.records:
             run.end = _time(run.records[-1])
     return [each for each in runs if each.records or each.start or each.end]
+
+
+def begin_of_last_run(records: Sequence[dict[str, Any]]) -> int:
+    """Return where the records of the last run begin, if the last one says that it is started.
+
+    It is 0 if that is not known, or if the run has no input or output yet: see `runs_of`.
+    """
+    if not records or records[-1]["event"] != _STARTED:
+        return 0
+    for index in range(len(records) - 2, -1, -1):
+        event = records[index]["event"]
+        if event in _SERVERS or event == _OWN_SERVER:
+            return index if index < len(records) - 2 else 0
+        if event in RUN_EVENTS:
+            break
+    return 0
 
 
 def _begins(records: Sequence[dict[str, Any]], index: int) -> bool:

@@ -191,7 +191,7 @@ class Runner:
         self._checkpoint_writer = self._make_checkpoint_writer(checkpoint)
         last = recorder.last if recorder is not None and recorder.wants_debug else None
         redaction = None if recorder is None else recorder.redaction
-        self._explaining = Explaining(self._reloader, last, redaction)
+        self._explaining = Explaining(self._reloader, last, redaction, folder)
         self._answering = Answering(
             lambda: self._reloader.instances.values(),
             self._reloader.reports,

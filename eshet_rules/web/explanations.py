@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.clock import wall_now
-from eshet.unknown import Unknown
 from eshet_rules.audit.query import ENDLESS, stamp_of
+from eshet_rules.audit.redaction import REDACTED
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.other_runners import OtherRunners
-from eshet_rules.web.plain import seen
 from eshet_rules.web.questions import Question, Questions
 from eshet_rules.why import asking as why_asking
 from eshet_rules.why.answer import Facts, WhyAnswer, facts_of
@@ -30,7 +29,7 @@ _DEPTH_OF_WHY_NOT: Final = 5
 _INDENT: Final = 2
 
 # Not the rest of another name, such as that of a client: eshet-rules/house/hall.
-_PATH: Final = re.compile(r"(?<![\w-])/\w+(?:/\w+)*", re.ASCII)
+_PATH: Final = re.compile(r"(?<!\S)/\w+(?:/\w+)*", re.ASCII)
 
 _NAME: Final = re.compile(r"\w[\w.]*(?:\[[^\]]*\])?")
 
@@ -145,7 +144,7 @@ class Explanations:
     def _shown(self, path: str, values: list[object]) -> list[object]:
         """Return present values without secrets; that of a state may be Unknown."""
         redaction = self._view.redaction
-        return [each if each is Unknown else seen(path, each, redaction)[0] for each in values]
+        return [REDACTED if redaction.hides(path) else redaction.value(each) for each in values]
 
     def _records(self) -> Records:
         trail = self._view.trail

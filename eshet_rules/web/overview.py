@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from eshet.address import Address
 from eshet.clock import wall_now
-from eshet.text import safe_repr
+from eshet.reactive.core.markers import is_same
+from eshet.text import safe_repr, shorten
 from eshet_rules.audit.query import ENDLESS
 from eshet_rules.runner.path_warnings import contested_paths
 from eshet_rules.runner.view import RunnerView
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     QUARANTINED = "quarantined"
     BRIDGE_DOWN = "bridge_down"
     RETRYING = "retrying"
+    OUTPUT_FAILED = "output_failed"
     NOT_PROVIDED = "not_provided"
     UNKNOWN_INPUT = "unknown_input"
     SILENT = "silent"
@@ -135,6 +137,7 @@ class Overview:
                 yield _of(Kind.BRIDGE_DOWN, bridge["bridge"], self._text(text), None, "bridges")
         if nodes:
             yield from self._of_inputs(reports, nodes)
+            yield from self._of_outputs(reports, nodes)
         for what, since in self._silences.latest.items():
             if not view.is_ignored(what):
                 text = "it was regular in the last week, and has stopped"
@@ -171,8 +174,33 @@ class Overview:
             text = f"disabled {text}"
         yield _of(kind, report.rule, text, stamp(status.since), f"rules/{report.rule}")
 
+    @property
+    def _is_new(self) -> bool:
+        """Whether devices may still be on their way, after a start of the machine."""
+        return (wall_now(UTC) - self._view.since).total_seconds() < _PATIENCE
+
+    def _of_outputs(
+        self, reports: list[RuleReport], nodes: Mapping[str, Node]
+    ) -> Iterator[Problem]:
+        recorder = self._view.recorder
+        outputs = {} if recorder is None else recorder.last.outputs
+        for report in reports:
+            for path in report.writes if report.status.state is RuleState.RUNNING else ():
+                output, node = outputs.get(path), nodes.get(path)
+                if output is None or output.rule != report.rule or output.outcome != "failed":
+                    continue
+                is_absent = node is None or node.owner is None
+                if (is_absent and self._is_new) or self._view.is_ignored(path):
+                    continue
+                if node is not None and node.is_known and is_same(node.value, output.value):
+                    continue  # it shows the value all the same, as a device that is back
+                why = (
+                    "nothing provides this path" if is_absent else shorten(output.error or "", 500)
+                )
+                text = f"the last output of {report.rule} to it has failed: {why}"
+                yield _of(Kind.OUTPUT_FAILED, path, self._text(text), None, _path_link(path))
+
     def _of_inputs(self, reports: list[RuleReport], nodes: Mapping[str, Node]) -> Iterator[Problem]:
-        is_new = (wall_now(UTC) - self._view.since).total_seconds() < _PATIENCE
         readers: dict[str, list[str]] = {}
         for report in reports:
             for path in report.reads:
@@ -182,7 +210,7 @@ class Overview:
             by = f"read by {', '.join(rules[:3])}{' and others' if len(rules) > 3 else ''}"
             if node is None or node.owner is None:
                 is_event = node is not None and node.kind == "event"
-                if not (is_new or is_event or self._view.is_ignored(path)):
+                if not (self._is_new or is_event or self._view.is_ignored(path)):
                     text = f"nothing provides this path, {by}"
                     yield _of(Kind.NOT_PROVIDED, path, text, None, _path_link(path))
             elif node.kind == "state" and not node.is_known:

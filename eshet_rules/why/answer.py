@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import EshetError
 from eshet.paths import nearest
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
+from eshet_rules.audit.lines import encode_json
 from eshet_rules.why.drives import drive_lines
 from eshet_rules.why.explanation import Explanation
+from eshet_rules.why.memory import shortened
 from eshet_rules.why.sources import Record
 from eshet_rules.why.wording import Wording
 
@@ -41,7 +45,12 @@ class Facts:
 
     def is_known(self, path: str) -> bool:
         """Whether a rule uses the path, or it exists at the server."""
-        return path in self.paths or bool(self.known["writers"] or self.known["readers"])
+        return path in self.paths or self.is_used
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a rule uses the path, or would if it ran."""
+        return any(self.known.get(each) for each in ("writers", "readers", "naming"))
 
 
 async def facts_of(
@@ -105,15 +114,19 @@ class WhyAnswer:
             now: the present, or the time of the value.
         """
         facts = self.facts
+        if facts is None and self.explanation.record is None:
+            moment = f"{now.astimezone():%Y-%m-%d %H:%M:%S}"
+            yield f"{self.path}: nothing is recorded of it until {moment}"
+            return
         if facts is None:
             yield from Wording(now).lines(self.explanation)
             return
         for value in facts.values:
-            if _is_other(value, self.explanation):
-                text = _text(value)
-                yield (
-                    f"{self.path} is {text} now, which no rule of {facts.whose} has set. Before:"
-                )
+            if self._is_other(value, facts):
+                whom = f"which no rule of {facts.whose} has set"
+                if not facts.known["is_recording"]:
+                    whom = "and that is not recorded"
+                yield f"{self.path} is {_text(value)} now, {whom}. Before:"
         if self.explanation.record is None:
             yield from self._unrecorded(facts)
         else:
@@ -126,16 +139,34 @@ class WhyAnswer:
             yield from drive_lines(drive, now, None)
         yield from self._about(facts)
 
+    def _is_other(self, value: object, facts: Facts) -> bool:
+        """Whether the present value is another one than that which is explained."""
+        record = self.explanation.record
+        if record is None or self.explanation.is_from_outside:
+            return False
+        if record["event"] == "output.published":
+            # Nobody else can publish it. So it may only be newer than the record, and not other.
+            running = {name for name, state, *_ in facts.known["writers"] if state == "running"}
+            if record.get("rule") in running and facts.known["is_recording"]:
+                return False
+        elif record["event"] != "output.set":
+            return False
+        if value is Unknown or record.get("unknown"):
+            return bool((value is Unknown) != record.get("unknown", False))
+        recorded = _recorded(value)
+        return record.get("value") not in (recorded, shortened(recorded))
+
     def _unrecorded(self, facts: Facts) -> Iterator[str]:
         """Iterate over lines about a path of which nothing is recorded."""
         for value in facts.values:
             yield f"{self.path} is {_text(value)} now"
-        if facts.known["writers"]:
+        known = facts.known
+        if known["writers"] and known["is_recording"]:
             yield (
                 f"no rule has sent anything to {self.path} yet; "
                 f"`eshet-rules why-not {self.path}` says why"
             )
-        elif not facts.known["readers"]:
+        elif not facts.is_used:
             yield f"{self.path}: no rule of {facts.whose} has read or written it"
 
     def _about(self, facts: Facts) -> Iterator[str]:
@@ -146,6 +177,8 @@ class WhyAnswer:
                 yield f"{verb} by {', '.join(map(_rule, rules))}"
         for name, state, reason, *runner in known["stopped"]:
             yield f"{_at(name, runner)} is {state} now{f': {reason}' if reason else ''}"
+        for name, state, reason in known.get("naming", ()):  # not of a cluster
+            yield f"{name} names it and is {state} now{f': {reason}' if reason else ''}"
         if facts.owner is not None:
             owner = "the server" if facts.owner == ["meta"] else facts.owner
             yield f"provided by {owner}"
@@ -163,15 +196,9 @@ def _place(places: Mapping[str, Mapping[str, str]], output: Record) -> str:
     return places.get(output["path"], {}).get(output.get("rule") or "", "")
 
 
-def _is_other(value: object, explanation: Explanation) -> bool:
-    """Whether the present value is another one than that which is explained."""
-    record = explanation.record
-    if record is None or explanation.is_from_outside:
-        return False
-    if record["event"] not in ("output.set", "output.published"):
-        return False
-    explained = Unknown if record.get("unknown") else record.get("value")
-    return bool(value != explained)
+def _recorded(value: object) -> object:
+    """Return a value as a record has it: not all values can be written as JSON."""
+    return msgspec.json.decode(encode_json({"value": value}))["value"]
 
 
 def _text(value: object) -> str:

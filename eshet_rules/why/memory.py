@@ -12,7 +12,7 @@ from eshet_rules.audit.last_records import LastRecords
 from eshet_rules.audit.lines import encode_json
 from eshet_rules.why.sources import RecentRecords, Record, Records
 
-__all__ = ["inputs_of", "recall", "recent_records"]
+__all__ = ["inputs_of", "recall", "recent_records", "shortened"]
 
 _PAGE: Final = 48_000
 """Maximum size of the records in one message, in bytes."""
@@ -72,5 +72,10 @@ def _plain(record: Any) -> dict[str, Any]:
     if len(line) > _LONGEST:
         for name in ("value", "result"):
             if name in plain:
-                plain[name] = safe_repr(plain[name], 200)
+                plain[name] = shortened(plain[name])
     return plain
+
+
+def shortened(value: object) -> str:
+    """Return the text that a runner recalls in place of a value in a long record."""
+    return safe_repr(value, 200)

@@ -136,9 +136,14 @@ class RecentRecords:
     def input(self, path: str, before: str = ENDLESS) -> Record | None:
         """See `Records`."""
         last = self._inputs.get(path)
-        if last is not None and last["time"] < before:
-            return last
-        return self._earlier.input(path, before)
+        if last is None or last["time"] >= before:
+            return self._earlier.input(path, before)
+        if last["kind"] == "state" and last.get("trigger"):
+            # A rule found this value when it was set up: it may be older than the runner.
+            earlier = self._earlier.input(path, before)
+            if earlier is not None and _has_value_of(earlier, last):
+                return earlier
+        return last
 
     def skipped(self, path: str, before: str = ENDLESS) -> Mapping[str, int]:
         """See `Records`."""

@@ -6,6 +6,7 @@ wording      an answer as text, for people
 answering    an answer about a path, from the running rules
 asking       asks the runners of a cluster, for the command and the page
 merging      merges the answers of several runners
+driving      who decides before a driver of the path
 writers      the rules that write a path, and the Values that they follow
 plain        conditions as plain data for a message
 

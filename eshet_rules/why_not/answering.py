@@ -8,7 +8,7 @@ from eshet import codec
 from eshet.reactive.conditions import Condition, Need, conditions_for, equal, need_for_another
 from eshet.reactive.core.apply import call_of
 from eshet.reactive.core.graph import EventNode, Node
-from eshet.reactive.core.markers import is_absent
+from eshet.reactive.core.markers import NoValue, is_absent
 from eshet.text import encodable, safe_repr, shorten
 from eshet.unknown import Unknown
 from eshet_rules.audit.last_records import LastRecords
@@ -16,8 +16,9 @@ from eshet_rules.audit.redaction import Redaction
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
+from eshet_rules.why_not.driving import DriverOrder
 from eshet_rules.why_not.plain import PlainConditions, within
-from eshet_rules.why_not.writers import Writer, Writers, names_path
+from eshet_rules.why_not.writers import Writer, Writers, rules_that_name
 
 __all__ = ["Answering"]
 
@@ -46,6 +47,7 @@ class Answering:
         redaction: removes secrets.
         broken: returns the errors of modules that can't be loaded, by module.
         source_of: returns the source of a module; empty if it has none.
+        drive_of: returns the report on a path with drivers, and else None.
     """
 
     def __init__(
@@ -79,10 +81,14 @@ class Answering:
             it, in their own code; `stopped`: rules that do not run and may write it; `readers`;
             `broken`: errors of modules that name the path and can't be loaded. Each rule has its
             name, its state and the reason for it; a stopped one also the time of its next start.
+            A sink that drives the path has `opinion`, whether it wants anything; `ahead`, who
+            decides before it and until when, or None; and `withdrawal`, the condition under which
+            it has no opinion, so that another driver decides, or None.
             `drive`: the report on a path with drivers, and else None. `is_secret`: whether the
             values of the path are redacted.
         """
         values = list(wanted) if isinstance(wanted, list | tuple) else []
+        drive = self._drive_of(str(path))
         asked = _Asked(
             str(path),
             values[:1],
@@ -90,13 +96,14 @@ class Answering:
             self._reports(),
             self._last,
             self._redaction,
+            DriverOrder(drive),
         )
         deepest = min(int(depth), 20) if isinstance(depth, int) else 5
         rules = within(_LONGEST, range(max(0, deepest), -1, -1), asked.answer)
         return {
             **rules,
             **self._about(asked),
-            "drive": self._drive_of(asked.path),
+            "drive": drive,
             "is_secret": self._redaction.hides(asked.path),
             "is_recording": self._last is not None,
         }
@@ -133,6 +140,7 @@ class _Asked:
         reports: on all rules.
         last: the last records.
         redaction: removes secrets.
+        drivers: those of the path.
     """
 
     def __init__(
@@ -143,12 +151,16 @@ class _Asked:
         reports: Sequence[RuleReport],
         last: LastRecords | None,
         redaction: Redaction,
+        drivers: DriverOrder,
     ) -> None:
         self.path: Final = path
         self.instances: Final = instances
         self.reports: Final = reports
         self._writers = Writers(instances)
-        self.writers: Final = list(self._writers.of(path))
+        self._drivers = drivers
+        self.writers: Final = sorted(
+            self._writers.of(path), key=lambda each: self._drivers.rank(each.rule)
+        )
         self._wanted = wanted
         self._now = asyncio.get_running_loop().time()
         self._last = last or LastRecords()
@@ -164,7 +176,8 @@ class _Asked:
             "wanted": [_short(each) for each in self._wanted],
             "now": self._plain.stamp(self._now),
             "rules": [
-                self._of(each, self._need(each), depth) for each in self.writers[:_MOST_RULES]
+                {**self._of(each, self._need(each), depth), **self._driving(each, depth)}
+                for each in self.writers[:_MOST_RULES]
             ],
         }
 
@@ -188,20 +201,16 @@ class _Asked:
         if not idle:
             return []
         made = self._last.outputs.get(path)
-        names = {each.rule for each in idle}
-        naming = {
-            name
-            for instance in self.instances
-            for rule in instance.version.rules.values()
-            if (name := f"{instance.version.name}.{rule.name}") in names
-            and names_path(rule.function, path)
-        } | ({made.rule} if made is not None else set())
+        naming = rules_that_name(self.instances, path)
+        naming |= {made.rule} if made is not None and made.rule is not None else set()
         found = [each for each in idle if each.rule in naming]
         return [[*_rule(each)[:2], self.why(each), self.next_start(each.rule)] for each in found][
             :_MOST_RULES
         ]
 
     def _need(self, writer: Writer) -> Need:
+        if not self._wanted and writer.sink.function == "drive":
+            return need_for_another(writer.node, self._drivers.shown)
         if not self._wanted:
             return need_for_another(writer.node)
         return _need_of_sink(writer, self._wanted[0])
@@ -226,6 +235,22 @@ class _Asked:
             else round(condition.earliest - self._now, 3),
             "obstacles": self._obstacles(writer, report),
             "condition": self._plain.plain(condition.shown(), depth, level),
+        }
+
+    def _driving(self, writer: Writer, depth: int) -> dict[str, Any]:
+        """Return what else counts for a sink that drives the path; see `Answering.why_not`."""
+        if writer.sink.function != "drive":
+            return {}
+        drivers, rule = self._drivers, writer.rule
+        withdrawal = None
+        if drivers.is_before_others(rule):
+            condition = conditions_for(writer.node, equal(NoValue), self._now)
+            if condition.is_possible and not condition.holds:
+                withdrawal = self._plain.plain(condition.shown(), depth, 0)
+        return {
+            "opinion": drivers.has_opinion(rule),
+            "ahead": drivers.ahead_of(rule),
+            "withdrawal": withdrawal,
         }
 
     def _value(self, value: object) -> str:

@@ -95,6 +95,8 @@ class Wording:
     ) -> Iterator[str]:
         place = f" ({rule['place']})" if rule["place"] else ""
         value = f"; its value is {rule['value']}" if rule["value"] else ""
+        if not rule.get("opinion", True):
+            value = "; it has no opinion"
         runner = f" at {rule['runner']}" if "runner" in rule else ""
         yield f"{rule['rule']}{runner}{place} {_WRITES[rule['function']]}{value}"
         yield from _indented(self._answer(rule, path, present, wanted))
@@ -107,15 +109,23 @@ class Wording:
         if rule.get("is_cut"):
             yield "the conditions are too long for one message: use a smaller --depth"
             return
-        condition = rule["condition"]
+        ahead, withdrawal = rule.get("ahead"), rule.get("withdrawal")
+        if ahead:
+            who = "a person" if ahead["by"] == "person" else ahead["by"]
+            until = f" until {self._clock(ahead['until'])}" if ahead["until"] else ""
+            yield f"{who} decides instead{until}"
         if rule["holds"]:
             yield from self._unchanged(rule, present, wanted)
             return
         if not rule["possible"]:
             yield "it can't have that value, as far as is known"
-        elif rule["until"]:
+        elif rule["until"] and not ahead:
             yield f"time alone will do: {self._moment(rule['until'])}"
-        yield from self._condition(condition)
+        if rule["possible"] or not withdrawal:
+            yield from self._condition(rule["condition"])
+        if withdrawal:
+            yield "the next driver decides when this one has no opinion:"
+            yield from _indented(self._condition(withdrawal))
 
     def _unchanged(
         self, rule: Plain, present: Sequence[object], wanted: Sequence[object]
@@ -132,10 +142,11 @@ class Wording:
                     "another value has come from outside since"
                 )
 
-    def _stopped(self, rules: Sequence[Sequence[str]]) -> Iterator[str]:
+    def _stopped(self, rules: Sequence[Sequence[str]], verb: str = "is") -> Iterator[str]:
         for name, state, why, at, *runner in rules:
             again = f", next attempt {self._moment(at)}" if at else ""
-            yield f"{' at '.join([name, *runner])} is {state}{f': {why}' if why else ''}{again}"
+            who = " at ".join([name, *runner])
+            yield f"{who} {verb} {state}{f': {why}' if why else ''}{again}"
 
     # --- conditions -----------------------------------------------------------------------------
 
@@ -160,7 +171,7 @@ class Wording:
                 yield self._input(condition)
         for part in parts:
             yield from _indented(self._part(part, condition["name"]))
-        yield from _indented(self._stopped(condition.get("stopped", ())))
+        yield from _indented(self._stopped(condition.get("stopped", ()), "names it and is"))
         if condition.get("cut"):
             yield f"{_INDENT}…"
         for behind in condition.get("behind", ()):

@@ -11,7 +11,7 @@ from eshet.yarp.outputs import HeldOutput, sinks_of
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.supervision.supervised_rule import SupervisedRule
 
-__all__ = ["Writer", "Writers", "names_path"]
+__all__ = ["Writer", "Writers", "rules_that_name"]
 
 _DEEPEST: Final = 20
 """Maximum number of functions within another, in which a path is searched for."""
@@ -76,7 +76,17 @@ def _nodes_of_sinks(instance: ModuleInstance, scope: Scope | None) -> dict[HeldO
     return {sink: node for node in nodes for sink in sinks_of(node)}
 
 
-def names_path(function: Any, path: str) -> bool:
+def rules_that_name(instances: Iterable[ModuleInstance], path: str) -> set[str]:
+    """Return the full names of the rules in whose code a path stands, whether they run or not."""
+    return {
+        f"{instance.version.name}.{rule.name}"
+        for instance in instances
+        for rule in instance.version.rules.values()
+        if _names_path(rule.function, path)
+    }
+
+
+def _names_path(function: Any, path: str) -> bool:
     """Whether the code of a function contains a path as a text."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__

@@ -66,6 +66,12 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
             said = why("/hall/lamp", "--needed")
             assert " ago)  <- changed, needed\n" in said
 
+            elsewhere = command(
+                "eshet-rules", "why", "/hall/lamp", "--needed", *where, server=server
+            )
+            assert elsewhere.stderr == "", "the trail is that of the runner"
+            assert " ago)  <- changed, needed\n" in elsewhere.stdout
+
             for options in ([], ["--json"]):
                 mistyped = ["eshet-rules", "why", "/hall/lapm", *options, *rules]
                 assert command(*mistyped, server=server).returncode == 1
@@ -102,7 +108,7 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
         said = why("/hall/lamp", "--needed")
         assert " ago)  <- changed, needed\n" in said
         assert "does not make" not in said
-        assert why("/hall/lamp", "--at", "2020-01-01").startswith("/hall/lamp: no rule")
+        assert why("/hall/lamp", "--at", "2020-01-01").startswith("/hall/lamp: nothing is recorded")
     gone = command(
         "eshet-rules", "why", "/x", "--rules", str(folder.path), "--state-dir", str(tmp_path / "no")
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eshet.gateway.tokens import Scope
 from tests.web.support.house import CHROMIUM, house
 
 try:
@@ -104,11 +105,11 @@ def visit(page, home, view):
     expect(page.get_by_text("Drawing…")).to_have_count(0)
 
 
-def sign_in(page, home):
+def sign_in(page, home, token=None):
     visit(page, home, "#/")
     page.get_by_role("banner").get_by_role("button", name="Sign in").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Token").fill(home.token)
+    dialog.get_by_label("Token").fill(token or home.token)
     dialog.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Sign out").wait_for()
 
@@ -388,6 +389,21 @@ def test_a_module_is_rolled_back_by_clicks(page, home):
     home.process.wait_for("module.rolled_back", why="too bright")
 
 
+def test_a_token_that_was_removed_ends_what_the_page_may_do_and_it_says_so(browser, home):
+    token = home.tokens.add("guest", Scope.ACT, 0)
+    with tab(browser, refuses=["401"]) as page:
+        sign_in(page, home, token)
+        visit(page, home, "#/rules/hall.hall_light")
+        home.tokens.remove("guest")
+        page.get_by_role("button", name="Disable").click()
+        expect(page.get_by_role("status").first).to_contain_text("Your token is not valid any more")
+        page.get_by_role("button", name="Sign in to control it").click()
+        page.get_by_label("Token").fill(home.token)
+        page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("button", name="Disable")).to_be_visible()
+        expect(page.get_by_text("not valid any more")).to_have_count(0)
+
+
 def test_a_refused_action_says_why_beside_its_button(browser, home):
     with tab(browser, refuses=["Failed to load resource"]) as page:
         sign_in(page, home)
@@ -528,6 +544,48 @@ def test_hostile_texts_stay_text(browser, home):
         assert page.locator("img").count() == 0
         assert asked == []
     home.folder.remove("hostile.py")
+
+
+def test_long_paths_and_long_words_are_no_wider_than_the_page(page, home):
+    word = "</b>" + "W" * 300
+    rule = f"""from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def long():
+    await yarp.state_register("/long/{"path_" * 60}", yarp.Value({word!r}))
+    await yarp.state_register("/long/short", yarp.Value({word!r}))
+"""
+    home.folder.write("long.py", rule)
+    home.process.wait_for("module.loaded", module="long")
+    for view in ("#/rules/long.long", "#/path/long/short"):
+        visit(page, home, view)
+        expect(page.locator(".why")).to_contain_text("published by long.long")
+        assert page.locator(".why a").filter(has_text="/b").count() == 0, "a text is no path"
+        for width in (320, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert width_of(page) <= width
+    home.folder.remove("long.py")
+
+
+def test_errors_of_a_running_rule_are_seen_on_a_phone(page, home):
+    rule = """from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def sets():
+    await yarp.set_value("/long/absent", yarp.Value(1))
+"""
+    home.folder.write("sets.py", rule)
+    home.process.wait_for("rule.failed", module="sets")
+    page.set_viewport_size({"width": 360, "height": 760})
+    visit(page, home, "#/rules?search=sets")
+    expect(page.get_by_text("1 error", exact=True)).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 760})
+    expect(page.get_by_text("1 error", exact=True)).to_be_hidden()
+    home.folder.remove("sets.py")
 
 
 def test_a_long_value_is_cut_and_can_be_shown_whole(page, home):

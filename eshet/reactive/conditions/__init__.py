@@ -24,7 +24,7 @@ from eshet.reactive.conditions.needs import KNOWN, Need, Relation, Simple, equal
 from eshet.reactive.conditions.reader import Reader
 from eshet.reactive.conditions.timers import NODES, read_length
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
-from eshet.reactive.core.markers import is_absent
+from eshet.reactive.core.markers import NoValue, is_absent
 
 __all__ = ["Condition", "Kind", "Need", "conditions_for", "equal", "need_for_another"]
 
@@ -45,12 +45,16 @@ def conditions_for(node: Node, need: Need, now: float) -> Condition:
     return Reader(now, _FUNCTIONS, NODES).of(node, need)
 
 
-def need_for_another(node: Node) -> Need:
+def need_for_another(node: Node, present: object = NoValue) -> Need:
     """Return the need for another value than the present one: of a bool, for the opposite.
 
     Of an absent value it is any known one, and of an Event any emission.
+
+    Args:
+        node: the node.
+        present: the present value, where that is not the one of the node.
     """
-    value = node.value
+    value = node.value if is_absent(present) else present
     if isinstance(node, EventNode) or is_absent(value):
         return KNOWN
     return equal(not value) if isinstance(value, bool) else Simple(Relation.NE, value)

@@ -5,7 +5,10 @@
 import {Store} from "./store.js";
 import {compareClocks} from "./times.js";
 
-/** What this browser may do: `{read, act}`. Null until the runner has said it. */
+/**
+ * What this browser may do: `{read, act, isRefused}`. Null until the runner has said it. `isRefused`:
+ * it could act until its token was refused.
+ */
 export const access = new Store(null);
 
 /** An answer that is an error, or no answer: `message` is a text for a person. */
@@ -47,7 +50,7 @@ async function answer(url, options) {
   compareClocks(response.headers.get("Date"));
   const body = await response.json().catch(() => null);
   if (response.ok) return body;
-  if (response.status === 401) refreshAccess();
+  if (response.status === 401) refreshAccess(true);
   const message = body?.message ?? body?.error ?? `${response.status} ${response.statusText}`;
   const again = response.headers.get("Retry-After");
   throw new ApiError(
@@ -89,14 +92,20 @@ export function post(path, body = {}) {
   return send(`api/1/${path}`, body);
 }
 
-/** Asks what this browser may do. */
-export async function refreshAccess() {
+/**
+ * Asks what this browser may do.
+ *
+ * @param {boolean} [wasRefused] Whether the runner has refused its token.
+ */
+export async function refreshAccess(wasRefused = false) {
   let allowed;
   try {
     const {read, act} = await answer(address("access"), {});
-    allowed = {read, act};
+    const {value} = access;
+    const isRefused = !act && Boolean(value?.isRefused || (wasRefused && value?.act));
+    allowed = {read, act, isRefused};
   } catch {
-    allowed = access.value ?? {read: true, act: false}; // the views say what is wrong
+    allowed = access.value ?? {read: true, act: false, isRefused: false}; // the views say what is wrong
   }
   // The same again is no change: views are fetched again at each change, which may end here again.
   const {value} = access;

@@ -146,6 +146,13 @@ function Lost() {
   const left = Math.max(0, (retry - Date.now()) / 1000);
   return html`<div class="banner-place" role="status">
     ${
+      useStore(access)?.isRefused &&
+      html`<div class="banner">
+        <${Icon} name="key" /><span
+          >Your token is not valid any more: the last request was refused. Sign in again.</span
+        >
+      </div>`
+    }${
       isCutOff &&
       html`<div class="banner">
         <${Icon} name="unplugged" /><span

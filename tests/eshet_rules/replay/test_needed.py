@@ -39,6 +39,13 @@ async def light():
     await yarp.set_value("/hall/lamp", yarp.no_repeat(wanted))
 """
 
+DRIVES = f"""{HEAD}
+
+@rule
+async def drives():
+    await yarp.drive("/lamp", yarp.Value(7), override="2h")
+"""
+
 LOCK = f"""import os
 {HEAD}
 @rule
@@ -389,6 +396,38 @@ class TestNotReplayed:
         assert result.exit_code == 1
         assert "ValueError: wrong [redacted]" in result.stderr
         assert "471199" not in result.output
+
+    def test_an_error_of_a_rule_that_has_nothing_to_do_with_it_is_no_reason(self, asking):
+        asking.write("lock.py", LOCK)
+        asking.write("hall.py", HALL)
+
+        async def day(house):
+            await evening(house)
+            await house.load("lock.py")
+
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setenv("BROKEN", "")
+            asking.live(day)
+            monkeypatch.setenv("BROKEN", "yes")
+            asking.write("eshet-rules.toml", '[rules."hall.light"]\nenabled = false\n')
+            result = asking.why("/hall/lamp")
+        assert "the replay does not make the output to /hall/lamp again" in result.stderr
+        assert "lock" not in result.stderr
+
+    def test_an_output_to_which_a_command_has_led(self, asking):
+        asking.write("drives.py", DRIVES)
+
+        async def day(house):
+            house.device("/lamp", 0)
+            await house.load("drives.py")
+            await house.set("/lamp", 30)
+            await house.release("/lamp")
+
+        asking.live(day)
+        result = asking.why("/lamp")
+        assert result.exit_code == 1
+        assert "  because of command release\n" in result.stdout
+        assert "command release has led to the output to /lamp. A replay repeats" in result.stderr
 
     def test_a_rule_that_is_disabled_now_by_the_configuration(self, at_night):
         at_night.write("eshet-rules.toml", '[rules."hall.light"]\nenabled = false\n')

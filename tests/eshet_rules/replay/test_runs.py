@@ -1,5 +1,6 @@
 """A trail is divided into the runs of the runner, also if the runner was killed."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,23 @@ def test_a_run_that_began_before_is_divided_from_the_next_one(trail, server):
     recording = read_recording(trail, moment(1.5), END)
     assert values(recording) == [3, 4]
     assert recording.start == moment(100.1)
+
+
+def test_a_recording_takes_no_more_memory_than_it_needs(trail):
+    """Of earlier runs nothing is kept, and of a record only what a replay needs."""
+    needless = {"inputs": {"/hall/lux": "x" * 1000}}
+    earlier = [each for at in range(20) for each in run(at * 100, *range(90))]
+    last = [{**each, **needless} for each in run(2000, *range(1000))]
+    trail.write_bytes(b"".join(map(encode, [*earlier, *last])))
+    read_recording(trail, START, END)  # so that what is made once is there
+    tracemalloc.start()
+    try:
+        recording = read_recording(trail, START, END)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert values(recording) == list(range(1000))
+    assert peak < 6_000_000
 
 
 def test_another_server_in_a_run_does_not_divide_it(trail):

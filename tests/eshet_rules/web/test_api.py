@@ -13,6 +13,15 @@ from eshet_rules.web import schema
 from tests.eshet_rules.web.conftest import HALL
 from tests.support.waiting import passing_time
 
+OVEN = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def oven():
+    await yarp.set_value("/kitchen/oven", yarp.Value(1) / 0)
+"""
+
 
 async def test_the_light_is_explained(site, outside):
     await outside.event_emit("/hall/motion", 1)
@@ -59,6 +68,16 @@ QUERIES = {
     "versions": schema.VersionsAnswer,
     "versions?module=hall": schema.VersionsAnswer,
 }
+
+
+async def test_why_names_a_rule_that_has_failed_before_it_could_write_the_path(site, folder):
+    folder.write("oven.py", OVEN)
+    await site.until_logged("rule.stays_failed")
+    await site.advance(1)
+    why = await site.browser.get("why", path="/kitchen/oven")
+    texts = [line["text"] for line in why["lines"]]
+    assert texts[0].startswith("oven.oven names it and is failed now: ")
+    assert not any("no rule of this runner" in each for each in texts)
 
 
 async def test_each_answer_has_the_described_shape(site, outside):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from eshet import ErrorValue
 from eshet_rules.config import Configuration, LogSettings, WarningSettings
 from tests.support.waiting import passing_time
 
@@ -36,6 +37,16 @@ CONFLICT = (
 @rule
 async def conflict():
     await yarp.set_value("/hall/light", yarp.Value(True))
+"""
+)
+
+SETTING = (
+    HEAD
+    + """
+@rule
+async def setting():
+    await yarp.set_value("/oven", yarp.Value(True))
+    await yarp.set_value("/absent", yarp.Value(True))
 """
 )
 
@@ -96,6 +107,33 @@ async def test_inputs_without_a_value_or_a_provider_are_problems(site, folder, o
     assert by_kind["not_provided"]["subject"] == "/nowhere"
     assert by_kind["unknown_input"]["subject"] == "/unknown"
     assert "reading.reading" in by_kind["unknown_input"]["text"]
+
+
+async def test_an_output_that_has_failed_is_a_problem_until_the_path_shows_its_value(
+    site, folder, outside
+):
+    def refuse(value):
+        raise ErrorValue("too hot")
+
+    oven = await outside.state_register("/oven", refuse)
+    await oven.changed(False)
+    folder.write("setting.py", SETTING)
+    await site.until_logged("rule.failed", 2)
+    by_kind, kinds = await problems(site)
+    assert kinds == ["output_failed"], "the lamp may come soon"
+    assert by_kind["output_failed"]["subject"] == "/oven"
+    assert by_kind["output_failed"]["href"] == "#/path/oven"
+    text = by_kind["output_failed"]["text"]
+    assert text.startswith("the last output of setting.setting to it has failed: ")
+    assert "too hot" in text
+    await oven.changed(True)
+    await site.advance(60)
+    by_kind, kinds = await problems(site)
+    assert kinds == ["output_failed"]
+    assert by_kind["output_failed"]["subject"] == "/absent"
+    assert by_kind["output_failed"]["text"].endswith(": nothing provides this path")
+    await site.browser.with_token(site.token()).post("rules/setting.setting/disable")
+    assert (await problems(site))[1] == ["disabled"]
 
 
 async def test_two_rules_that_set_one_path_are_a_problem(site, folder):

@@ -1,5 +1,6 @@
 """Records for explanations: from a trail, from memory, and from a list."""
 
+import msgspec
 import pytest
 
 from eshet.unknown import Unknown
@@ -11,6 +12,7 @@ from eshet_rules.audit.query import Damage
 from eshet_rules.audit.records.inputs_outputs import Input, ValueSet
 from eshet_rules.audit.trail import Trail
 from eshet_rules.why.backward import backward
+from eshet_rules.why.explanation import explain
 from eshet_rules.why.memory import recall, recent_records
 from eshet_rules.why.sources import ListedRecords, TrailRecords
 
@@ -159,6 +161,28 @@ def test_all_sources_answer_alike(file, source):
     assert records.input("/lux")["unknown"] is True
     assert records.skipped("/lamp") == {"unchanged": 2}
     assert records.skipped("/bell") == {}
+
+
+def test_a_value_that_a_rule_found_at_its_set_up_began_when_the_trail_says():
+    """After a restart, the memory of the runner begins with the set-ups of its rules."""
+    earlier = [
+        received(1, "/lamp", False),
+        received(4, "/lamp", True, parent="a-1"),
+        sent(5, "/lamp", True, cause="a-1"),
+        received(6, "/lux", 10),
+    ]
+    last = LastRecords()
+    for path, value in (("/lamp", True), ("/lux", 20)):
+        last.note_input(received(9, path, value, trigger="set-up hall"))
+    for path, begin, is_from_outside in (("/lamp", 4, False), ("/lux", 9, True)):
+        explanation = explain(path, recent_records(recall(last, path), ListedRecords(
+            msgspec.to_builtins(earlier)
+        )))  # fmt: skip
+        assert explanation.since == stamp(begin)
+        assert explanation.is_from_outside is is_from_outside
+    last.note_input(received(12, "/lamp", False))
+    records = recent_records(recall(last, "/lamp"), ListedRecords(msgspec.to_builtins(earlier)))
+    assert explain("/lamp", records).is_from_outside
 
 
 def test_a_runner_recalls_what_led_to_a_path_and_shortens_long_values():

@@ -301,7 +301,7 @@ async def test_an_input_of_a_rule_that_is_disabled_names_that_rule(house, tmp_pa
     await house.rule(light)
     said = house.why_not("/hall/lamp")
     assert "/hall/dark unknown, needs True" in said
-    assert "        hall.dark is disabled: " in said
+    assert "        hall.dark names it and is disabled: " in said
 
 
 async def test_a_rule_that_is_disabled_and_names_the_path_is_named(house, tmp_path):
@@ -314,3 +314,71 @@ async def test_a_rule_that_is_disabled_and_names_the_path_is_named(house, tmp_pa
     await house.load(tmp_path / "hall.py")
     said = house.why_not("/hall/lamp")
     assert "hall.light is disabled: " in said
+
+
+@rule
+async def stairs_light():
+    motion = await yarp.event_listen("/stairs/motion")
+    level = yarp.when(100, yarp.hold(motion, 15), otherwise=0)
+    await yarp.drive("/stairs/lamp", level, override="1h")
+
+
+@rule
+async def way_out():
+    smoke = await yarp.state_observe("/stairs/smoke")
+    await yarp.drive("/stairs/lamp", yarp.when(100, smoke), priority=100)
+
+
+async def stairs(house):
+    """Set up the drivers of a lamp, and return the sensor of smoke."""
+    house.device("/stairs/lamp", 0)
+    smoke = house.device("/stairs/smoke", False, settable=False)
+    await house.rule(stairs_light)
+    await house.rule(way_out)
+    return smoke
+
+
+class TestDrivers:
+    """Of several rules and people, only the first one with an opinion counts."""
+
+    async def test_the_one_that_decides_has_to_withdraw_for_the_value_of_the_next(self, house):
+        smoke = await stairs(house)
+        await smoke.report(True)
+        for wanted in ((), (0,)):
+            first, *said = house.why_not("/stairs/lamp", *wanted).splitlines()
+            assert first == f"/stairs/lamp is 100; for {'0' if wanted else 'another value'}:"
+            assert said[:8] == [
+                "  test1.way_out (test_answering.py:329) drives it; its value is 100",
+                "    it can't have that value, as far as is known",
+                "    the next driver decides when this one has no opinion:",
+                "      when at test_answering.py:329 100, needs no value:",
+                "        /stairs/smoke True, needs not true, since 00:00:00",
+                "  test.stairs_light (test_answering.py:323) drives it; its value is 0",
+                "    test1.way_out decides instead",
+                "    it has that value already: 0",
+            ]
+
+    async def test_a_person_decides_instead_of_the_drivers_that_stand_by(self, house):
+        await stairs(house)
+        await house.emit("/stairs/motion")
+        await house.set("/stairs/lamp", 30)
+        said = house.why_not("/stairs/lamp")
+        assert said.startswith("/stairs/lamp is 30; for another value:\n  test1.way_out")
+        assert "drives it; it has no opinion\n    when at" in said
+        assert "no value, needs != 30:\n      /stairs/smoke False, needs true" in said
+        assert (
+            "drives it; its value is 100\n"
+            "    a person decides instead until 01:00:00\n"
+            "    it has that value already: 100\n"
+        ) in said
+        said = house.why_not("/stairs/lamp", 0)
+        assert "a person decides instead until 01:00:00\n    when at" in said
+        assert "time alone will do" not in said
+
+    async def test_a_driver_that_decides_says_what_time_does(self, house):
+        await stairs(house)
+        await house.emit("/stairs/motion")
+        said = house.why_not("/stairs/lamp")
+        assert "its value is 100\n    time alone will do: at 00:00:15 (in 15 s)\n" in said
+        assert "instead" not in said
+        assert "no opinion:" not in said, "no other driver comes after it"

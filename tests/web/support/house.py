@@ -92,6 +92,7 @@ class House:
         server: the address of the ESHET server.
         devices: a client that provides the states of `STATES`.
         folder: the rules.
+        tokens: the file of tokens.
         token: one that may act.
         reading_token: one that may only read.
         process: the runner.
@@ -107,9 +108,9 @@ class House:
         self.stop_server: Callable[[], None]
         place = state_folder(state, folder.path)
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        tokens = TokenFile(place / "web-tokens.json")
-        self.token = tokens.add("tester", Scope.ACT, time.time())
-        self.reading_token = tokens.add("reader", Scope.READ, time.time())
+        self.tokens = TokenFile(place / "web-tokens.json")
+        self.token = self.tokens.add("tester", Scope.ACT, time.time())
+        self.reading_token = self.tokens.add("reader", Scope.READ, time.time())
 
     @contextmanager
     def running(self, address: str = "127.0.0.1:0") -> Iterator[None]:

@@ -29,6 +29,7 @@ const PROBLEMS = {
   restarting: ["warn", "retrying", "restarting"],
   conflict: ["warn", "conflict", "several writers"],
   contested: ["warn", "conflict", "contested"],
+  output_failed: ["bad", "failed", "output failed"],
   not_provided: ["warn", "unplugged", "not provided"],
   unknown_input: ["warn", "unknown", "unknown input"],
   silent: ["warn", "silent", "silent"],

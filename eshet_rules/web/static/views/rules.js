@@ -38,7 +38,13 @@ function columns(onMore) {
       class: "grow",
       isHeader: true,
       order: (rule) => rule.rule,
-      cell: (rule) => html`<${RuleLink} rule=${rule.rule} /><${Why} rule=${rule} />`,
+      cell: (rule) =>
+        html`<${RuleLink} rule=${rule.rule} />${
+          rule.errors > 0 &&
+          html`<span class="narrow bad-text"
+            >${" "}${rule.errors} ${rule.errors === 1 ? "error" : "errors"}</span
+          >`
+        }<${Why} rule=${rule} />`,
     },
     {
       key: "last_run",
