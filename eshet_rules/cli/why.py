@@ -1,7 +1,9 @@
 """`eshet-rules why`."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,9 @@ from eshet_rules.cli.options import (
     runner_options,
     state_dir_option,
 )
+from eshet_rules.cli.shared_trail import SharedTrail, cluster_option
 from eshet_rules.cli.time_option import MOMENT
-from eshet_rules.cli.trail_option import audit_option, place_of_trail
+from eshet_rules.cli.trail_option import audit_option, configuration_of, place_of_trail
 
 if TYPE_CHECKING:
     from eshet_rules.cli.cluster_client import ClusterClient
@@ -48,6 +51,7 @@ __all__ = ["why"]
 @click.option(
     "--rules", type=PathType(), metavar="FOLDER", help="The rules folder.  [default: as for run]"
 )
+@cluster_option
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
 @runner_options
@@ -57,6 +61,7 @@ def why(
     depth: int,
     as_json: bool,
     rules: Path | None,
+    cluster: bool,
     audit: Path | None,
     state_dir: Path | None,
     server: ServerAddress | None,
@@ -70,7 +75,7 @@ def why(
     standard error; the exit code is then 3. It is 1 if nothing is known of the path.
 
     Without --runner, all runners of a cluster are asked; of their trails, only the one here is
-    read.
+    read. With --cluster, no runner is asked, and the trail that all of them share is read.
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
@@ -85,10 +90,12 @@ def why(
         raise click.UsageError(
             f"--at {at:%Y-%m-%d %H:%M} is in the future: write the date of an earlier day as well"
         )
-    with exit_on_errors():
+    if cluster and (audit or runner):
+        raise click.UsageError("--cluster reads from NATS: leave --audit and --runner out")
+    with exit_on_errors(), contextlib.ExitStack() as stack:
         facts = None
         damages = Damages()
-        if at is None:
+        if at is None and not cluster:
             facts = answer_of_all(
                 lambda running: _ask(running, path),
                 lambda cluster: _ask_cluster(cluster, path),
@@ -99,7 +106,10 @@ def why(
             if facts is None:
                 click.echo("eshet-rules: no runner answers; this is from its audit trail", err=True)
         try:
-            records = _trail(rules, audit, state_dir, config, damages)
+            if cluster:
+                records = stack.enter_context(_shared(rules, server, config, damages))
+            else:
+                records = _trail(rules, audit, state_dir, config, damages)
         except RulesError as error:
             if facts is None:
                 raise
@@ -109,7 +119,8 @@ def why(
         if facts is not None:
             records = recent_records(facts.known, records)
         before = ENDLESS if at is None else stamp_of(at)
-        answer = WhyAnswer(path, explain(path, records, before=before, depth=depth), facts)
+        whose = "the cluster" if cluster else "this runner"
+        answer = WhyAnswer(path, explain(path, records, before=before, depth=depth), facts, whose)
         if as_json:
             click.echo(json.dumps(answer.plain()))
         else:
@@ -128,6 +139,7 @@ async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
     """Ask all runners for the path, and for those that have led to it."""
     from eshet_rules.why.answer import facts_of
     from eshet_rules.why.asking import ask_for_path
+    from eshet_rules.why.merging import is_written
 
     async def ask(path: str) -> dict[str, Any]:
         found = await cluster.each(lambda running: running.call("why", path), cluster.answering)
@@ -138,6 +150,8 @@ async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
     known = await ask_for_path(path, ask)
     for name, problem in sorted(cluster.problems.items()):
         click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
+    for note in () if is_written(known, path) else cluster.unknown_writers:
+        click.echo(f"eshet-rules: {printable(note)}", err=True)
     whose = f"the cluster {cluster.name}"
     return await facts_of(cluster.client, path, known, whose)
 
@@ -154,6 +168,21 @@ def _trail(
 
     place = audit or place_of_trail(rules_folder(rules), state_dir, config)
     return TrailRecords(file_to_read(place), damages.report)
+
+
+@contextlib.contextmanager
+def _shared(
+    rules: Path | None, server: ServerAddress | None, config: Path | None, damages: Damages
+) -> "Iterator[Records]":
+    """Yield the records of all runners of a cluster; a server that is not NATS has none."""
+    from eshet.nats.address import NatsAddress
+    from eshet_rules.why.windows import WindowedRecords
+
+    configuration = configuration_of(rules_folder(rules), config)
+    nats = server if isinstance(server, NatsAddress) else None
+    trail = SharedTrail(configuration, nats, damages.report, "eshet-rules why")
+    with trail.opened() as read:
+        yield WindowedRecords(read)
 
 
 def _nothing() -> "Records":
