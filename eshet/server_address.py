@@ -11,6 +11,7 @@ from eshet.exceptions import EshetError
 from eshet.nats.address import NatsAddress
 
 __all__ = [
+    "WHY_ENDED",
     "ServerAddress",
     "connector_to",
     "make_connector",
@@ -20,6 +21,11 @@ __all__ = [
 
 ServerAddress: TypeAlias = Address | NatsAddress
 """The address of a server; its text shows no secrets."""
+
+WHY_ENDED: Final = (
+    "its log says why; one that shares its tree has no clients while it is cut off from NATS"
+)
+"""A hint for a user of a server that has ended a connection."""
 
 _log: Final = logging.getLogger("eshet.nats")
 

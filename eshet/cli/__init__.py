@@ -13,6 +13,8 @@ Values are JSON. Everything except the requested output goes to standard error. 
 1 if the request failed; 2 for wrong usage.
 """
 
+from typing import Any
+
 import click
 
 from eshet.cli.bridge import bridge
@@ -26,7 +28,23 @@ from eshet.server_address import ServerAddress
 __all__ = ["main"]
 
 
-@click.group("eshet", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+class _Eshet(Program):
+    """Says where to write the one option that belongs before the command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Command`."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if error.option_name != "--server":
+                raise
+            advice = "Write it before the command: eshet --server ADDRESS ..."
+            raise click.NoSuchOption(
+                error.option_name, f"{error.message} {advice}", ctx=error.ctx
+            ) from None
+
+
+@click.group("eshet", cls=_Eshet, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--server",
     type=ServerType(),

@@ -17,7 +17,7 @@ from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.paths import nearest
 from eshet.program import drop_output, printable
 from eshet.protocol import MAX_PAYLOAD
-from eshet.server_address import ServerAddress, connector_to
+from eshet.server_address import WHY_ENDED, ServerAddress, connector_to
 
 __all__ = ["ask", "connected", "run"]
 
@@ -146,6 +146,10 @@ def ask(
                 if error.value != "path_not_found" or path is None:
                     raise
                 raise await _not_found(client, error.request, path) from None
+            except Disconnected as error:
+                if stays or not isinstance(ctx.obj, Address):
+                    raise
+                raise Disconnected(error.request, f"{error.reason}; {WHY_ENDED}") from None
 
     run(work())
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from eshet.address import Address
 from eshet.cli.gateway import GatewayOptions, gateway_options, running_gateway
@@ -114,6 +115,12 @@ def serve(
     With --http, programs without a client can use it as well: they can read on this machine, and
     do the rest with a token.
     """
+    root = click.get_current_context().find_root()
+    if root.get_parameter_source("server") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--server is for the other commands: write --listen HOST:PORT to choose where this "
+            "server listens, or --nats nats://HOST to share its tree"
+        )
     gateway = GatewayOptions.of(http, http_tokens, http_hosts, http_origins)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # The only client of this process is that of the gateway, which is linked to the server.

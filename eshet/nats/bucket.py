@@ -31,7 +31,7 @@ _CONFLICTS: Final = frozenset({ErrorCode.WRONG_REVISION, ErrorCode.OTHER_WRITE_U
 _ATOMIC_SINCE: Final = (2, 9, 21)  # nats-server issue 4320
 _NOT_ATOMIC: Final = (
     "nats-server before 2.9.21 sometimes accepts two writes at the same time that expect the same "
-    "revision, in buckets with several replicas; the second one holds"
+    "revision, in buckets with several replicas, and the second one holds: upgrade it"
 )
 
 

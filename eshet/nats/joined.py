@@ -301,7 +301,8 @@ class JoinedServer(Server):
         while True:
             self._reason = await self._until_cut_off()
             self._log.warning(
-                "%s: all clients are disconnected, as this server is cut off from the others: %s",
+                "%s: cut off from the other servers, so all clients are disconnected until it is "
+                "back: %s",
                 self.address,
                 self._reason,
             )

@@ -213,7 +213,7 @@ class Members:
                 return f"its entry could not be renewed for {self._ttl - _MARGIN:g} s: {why}"
 
     async def watch_others(self) -> None:
-        """Remove members that do not renew their entries, or have ended without a word."""
+        """Remove members that do not renew their entries, or have ended without leaving."""
         while True:
             await asyncio.sleep(_TICK)
             try:
@@ -274,11 +274,12 @@ class Members:
         if seen.silent_since is None:
             seen.silent_since = now
         elif now - seen.silent_since >= _UNHEARD and self._seen.get(server) is seen:
-            self._log.info("the server %s has ended without a word", server)
             try:
                 await self._bucket.delete(server, seen.revision)
             except RevisionConflict:  # it has renewed its entry meanwhile
                 seen.silent_since = None
+            else:
+                self._log.info("the server %s has ended without leaving the tree", server)
 
 
 def _do_nothing(*_: object) -> None:

@@ -122,10 +122,8 @@ def audit(
         with contextlib.suppress(KeyboardInterrupt):
             if cluster:
                 configuration = configuration_of(folder, config)
-                trail = SharedTrail(
-                    configuration, server, wanted, damages.report, "eshet-rules audit"
-                )
-                found = asyncio.run(_show_all(trail.read(follow=follow), show))
+                trail = SharedTrail(configuration, server, damages.report, "eshet-rules audit")
+                found = asyncio.run(_show_all(trail.read(wanted, follow=follow), show))
             else:
                 file = file_to_read(
                     audit or place_of_trail(folder, state_dir, config), must_exist=not follow

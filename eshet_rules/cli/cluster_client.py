@@ -5,9 +5,10 @@ import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from eshet.client import Client
+from eshet.exceptions import Disconnected
 from eshet.paths import word
 from eshet.server_address import ServerAddress
 from eshet_rules.cli.options import exit_on_errors
@@ -18,7 +19,7 @@ from eshet_rules.cli.runner_client import (
     only_runner,
     published_actions,
 )
-from eshet_rules.cluster.summary import absence
+from eshet_rules.cluster.absence import absence, silence, unknown_writers
 from eshet_rules.config import is_meant
 from eshet_rules.exceptions import (
     ClusterIncomplete,
@@ -31,8 +32,6 @@ from eshet_rules.exceptions import (
 __all__ = ["ClusterClient", "answer_of_all", "ask_all", "find_cluster", "merged"]
 
 _T = TypeVar("_T")
-
-_SILENT: Final = "it does not answer; look at its log, or stop it and start it again"
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,10 @@ class ClusterClient:
             for name, summary in self.summaries.items()
         ]
         others = self.problems.keys() - self.summaries.keys()
-        silent = [{"name": name, "answers": False} for name in others]
+        silent = [
+            {"name": name, "answers": False, "modules": _modules_of(name, self.summaries)}
+            for name in others
+        ]
         return sorted([*answering, *silent], key=lambda each: str(each["name"]))
 
     @property
@@ -128,6 +130,11 @@ class ClusterClient:
             for known in self.summaries.values()
             for module, condition in known.get("needs", {}).items()
         }
+
+    @property
+    def unknown_writers(self) -> list[str]:
+        """Notes about what is not known of a path that no rule writes."""
+        return unknown_writers(self.without_runner, self.needs)
 
     def absence(self, module: str) -> str:
         """Return that no runner runs a module, and why not if that is known."""
@@ -224,7 +231,7 @@ def answer_of_all(
     runner: str | None,
     config: Path | None,
 ) -> _T | None:
-    """Return the result of a request; None if no runner is running there.
+    """Return the result of a request; None if no runner answers there.
 
     The arguments are those of `ask_all`.
 
@@ -233,7 +240,7 @@ def answer_of_all(
     """
     try:
         return connect_and_run(_working(of_one, of_cluster, runner), server, config)
-    except (ServerUnreachable, NoRunner):
+    except (Disconnected, ServerUnreachable, NoRunner):
         return None
 
 
@@ -277,12 +284,28 @@ async def find_cluster(client: Client, address: str) -> ClusterClient | None:
     clusters = {str(each["cluster"]) for each in summaries.values()}
     if len(clusters) > 1:
         return None
-    problems = dict.fromkeys(found.problems, _SILENT)
-    known = {word(each["runner"]) for each in summaries.values()} | problems.keys()
+    answering = {word(each["runner"]) for each in summaries.values()}
     present = {word(name) for each in summaries.values() for name in each["runners"]}
-    problems |= dict.fromkeys(present - known, _SILENT)
+    problems = {
+        name: f"{silence(_modules_of(name, summaries))}; look at its log, or stop it and start it "
+        "again"
+        for name in (present | found.problems.keys()) - answering
+    }
     return ClusterClient(
         clusters.pop(), {name: runners[name] for name in summaries}, summaries, problems
+    )
+
+
+def _modules_of(runner: str, summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the modules that a runner has, as far as others know; its name is that in paths."""
+    return sorted(
+        {
+            module
+            for each in summaries.values()
+            for name, modules in each.get("held", {}).items()
+            if word(name) == runner
+            for module in modules
+        }
     )
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from eshet.address import Address
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
-from eshet.exceptions import ErrorValue
+from eshet.exceptions import Disconnected, ErrorValue
 from eshet.program import printable
-from eshet.server_address import ServerAddress, connector_to
+from eshet.server_address import WHY_ENDED, ServerAddress, connector_to
 from eshet_rules.cli.options import exit_on_errors, rules_folder
 from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner, ServerUnreachable
@@ -175,7 +176,7 @@ def answer_of(
     runner: str | None,
     config: Path | None,
 ) -> _T | None:
-    """Return the result of a request to a running runner; None if none is running there.
+    """Return the result of a request to a running runner; None if none answers there.
 
     The arguments are those of `ask`.
 
@@ -191,7 +192,7 @@ def answer_of(
 
     try:
         return connect_and_run(work, server, config)
-    except (ServerUnreachable, NoRunner):
+    except (Disconnected, ServerUnreachable, NoRunner):
         return None
 
 
@@ -278,7 +279,12 @@ async def _connected(address: ServerAddress) -> AsyncIterator[Client]:
     async with connector_to(address, silent) as connector:
         await check_server(connector)
         async with Client(server=connector, logger=silent) as client:
-            yield client
+            try:
+                yield client
+            except Disconnected as error:
+                if not isinstance(address, Address):
+                    raise
+                raise Disconnected(error.request, f"{error.reason}; {WHY_ENDED}") from None
 
 
 async def only_runner(client: Client, address: str) -> Runner:

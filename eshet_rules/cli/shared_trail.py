@@ -1,7 +1,8 @@
 """The trail of all runners of a cluster, for commands that otherwise read the files of one."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,9 @@ from eshet_rules.cli.nats_option import connected_to_nats, nats_address
 from eshet_rules.cli.options import address_option
 
 if TYPE_CHECKING:
+    from eshet.nats.connection import NatsConnection
     from eshet_rules.audit.query import Damage, Filter
+    from eshet_rules.cluster.trail_reader import TrailReader
     from eshet_rules.config import Configuration
 
 __all__ = ["SharedTrail", "check_cluster", "cluster_option", "nats_option"]
@@ -44,12 +47,11 @@ def check_cluster(server: ServerAddress | None, audit: Path | None, *, is_cluste
 
 
 class SharedTrail:
-    """The records of all runners, in the order of their times.
+    """The records of all runners, from NATS.
 
     Args:
         configuration: that of the rules folder.
         server: the value of `--server`.
-        wanted: selects the records.
         report: called for each damage.
         command: name of the command, for the monitoring of NATS.
 
@@ -61,39 +63,60 @@ class SharedTrail:
         self,
         configuration: "Configuration",
         server: ServerAddress | None,
-        wanted: "Filter",
         report: "Callable[[Damage], object]",
         command: str,
     ) -> None:
         self._address = nats_address(configuration, server)
         self._cluster = configuration.cluster.name
-        self._wanted = wanted
         self._report = report
         self._command = command
 
-    async def read(self, *, follow: bool = False) -> AsyncGenerator[dict[str, Any], None]:
-        """Iterate over the present records, and with `follow` endlessly over new ones then.
+    async def read(
+        self, wanted: "Filter", *, follow: bool = False
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Iterate over the present records, in the order of their times.
+
+        Args:
+            wanted: selects the records.
+            follow: whether to iterate endlessly over new ones then.
 
         Raises:
             RulesError: NATS can't be used, or no runner has stored records there.
             NatsError: it does not answer.
         """
         async with connected_to_nats(self._address, self._command) as connection:
-            from eshet_rules.cluster.trail_reader import TrailReader
-
-            reader = TrailReader(connection, self._cluster, self._wanted, self._report)
-            async for record in reader.records(follow=follow):
+            async for record in self._reader(connection, wanted).records(follow=follow):
                 yield record
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def records(self, wanted: "Filter") -> Iterator[dict[str, Any]]:
         """Iterate over the present records without a running event loop; see `read`."""
         with asyncio.Runner() as runner:
-            reading = self.read()
+            reading = self.read(wanted)
             try:
                 while records := runner.run(_next(reading)):
                     yield from records
             finally:
                 runner.run(reading.aclose())
+
+    @contextlib.contextmanager
+    def opened(self) -> "Iterator[Callable[[Filter], list[dict[str, Any]]]]":
+        """Yield a function that returns the records that match a filter; see `read`."""
+        with asyncio.Runner() as runner:
+            connecting = connected_to_nats(self._address, self._command)
+            connection = runner.run(connecting.__aenter__())
+            try:
+                yield lambda wanted: runner.run(_all(self._reader(connection, wanted).records()))
+            finally:
+                runner.run(connecting.__aexit__(None, None, None))
+
+    def _reader(self, connection: "NatsConnection", wanted: "Filter") -> "TrailReader":
+        from eshet_rules.cluster.trail_reader import TrailReader
+
+        return TrailReader(connection, self._cluster, wanted, self._report)
+
+
+async def _all(records: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record async for record in records]
 
 
 async def _next(reading: AsyncGenerator[dict[str, Any], None]) -> list[dict[str, Any]]:

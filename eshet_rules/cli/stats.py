@@ -77,8 +77,8 @@ def stats(
         damages = Damages()
         if cluster:
             configuration = configuration_of(folder, config)
-            trail = SharedTrail(configuration, server, wanted, damages.report, "eshet-rules stats")
-            records = trail.records()
+            trail = SharedTrail(configuration, server, damages.report, "eshet-rules stats")
+            records = trail.records(wanted)
         else:
             place = audit or place_of_trail(folder, state_dir, config)
             records = _records_of_one(place, wanted, damages)

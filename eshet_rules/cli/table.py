@@ -134,7 +134,9 @@ def _bridge(bridge: Mapping[str, Any]) -> str:
 def _member(member: Mapping[str, Any]) -> str:
     name = f"runner {_one_line(member['name'])}"
     if not member["answers"]:
-        return f"{name}: {click.style('does not answer', fg='red')}"
+        modules = ", ".join(map(_one_line, member["modules"]))
+        runs = f", runs {modules}" if modules else ""
+        return f"{name}: {click.style('does not answer', fg='red')}{runs}"
     number = len(member["modules"])
     parts = [
         f"{number} module{'' if number == 1 else 's'}",

@@ -1,7 +1,9 @@
 """`eshet-rules why`."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from eshet_rules.cli.options import (
     runner_options,
     state_dir_option,
 )
+from eshet_rules.cli.shared_trail import SharedTrail, cluster_option
 from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import (
     audit_option,
@@ -62,6 +65,7 @@ __all__ = ["why"]
     metavar="FOLDER",
     help="The rules folder.  [default: that of the runner, else as for run]",
 )
+@cluster_option
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
 @runner_options
@@ -72,6 +76,7 @@ def why(
     needed: bool,
     as_json: bool,
     rules: Path | None,
+    cluster: bool,
     audit: Path | None,
     state_dir: Path | None,
     server: ServerAddress | None,
@@ -85,7 +90,7 @@ def why(
     standard error; the exit code is then 3. It is 1 if nothing is known of the path.
 
     Without --runner, all runners of a cluster are asked; of their trails, only the one here is
-    read.
+    read. With --cluster, no runner is asked, and the trail that all of them share is read.
 
     With --needed, the recorded inputs are replayed without each input from outside that is named,
     in virtual time: it was needed if the output is then missing, at another time or another one.
@@ -106,10 +111,12 @@ def why(
         raise click.UsageError(
             f"--at {at:%Y-%m-%d %H:%M} is in the future; a time of an earlier day needs its date"
         )
-    with exit_on_errors():
+    if cluster and (audit or runner):
+        raise click.UsageError("--cluster reads from NATS: leave --audit and --runner out")
+    with exit_on_errors(), contextlib.ExitStack() as stack:
         facts = None
         damages = Damages()
-        if at is None:
+        if at is None and not cluster:
             facts = answer_of_all(
                 lambda running: _ask(running, path),
                 lambda cluster: _ask_cluster(cluster, path),
@@ -122,7 +129,10 @@ def why(
             else:
                 rules = rules or _folder_of(facts)
         try:
-            records = _trail(rules, audit, state_dir, config, damages)
+            if cluster:
+                records = stack.enter_context(_shared(rules, server, config, damages))
+            else:
+                records = _trail(rules, audit, state_dir, config, damages)
         except RulesError as error:
             if facts is None:
                 raise
@@ -139,7 +149,8 @@ def why(
                 found = _with_needed(explanation, rules, audit, state_dir, config, damages)
             is_replayed = found is not None
             explanation = found or explanation
-        answer = WhyAnswer(path, explanation, facts)
+        whose = "the cluster" if cluster else "this runner"
+        answer = WhyAnswer(path, explanation, facts, whose)
         if as_json:
             click.echo(json.dumps(answer.plain()))
         else:
@@ -164,6 +175,7 @@ async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
     """Ask all runners for the path, and for those that have led to it."""
     from eshet_rules.why.answer import facts_of
     from eshet_rules.why.asking import ask_for_path
+    from eshet_rules.why.merging import is_written
 
     async def ask(path: str) -> dict[str, Any]:
         found = await cluster.each(lambda running: running.call("why", path), cluster.answering)
@@ -174,6 +186,8 @@ async def _ask_cluster(cluster: "ClusterClient", path: str) -> "Facts":
     known = await ask_for_path(path, ask)
     for name, problem in sorted(cluster.problems.items()):
         click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
+    for note in () if is_written(known, path) else cluster.unknown_writers:
+        click.echo(f"eshet-rules: {printable(note)}", err=True)
     whose = f"the cluster {cluster.name}"
     return await facts_of(cluster.client, path, known, whose)
 
@@ -240,6 +254,21 @@ def _with_needed(
 
 def _report(text: str) -> None:
     click.echo(f"eshet-rules: {printable(text)}", err=True)
+
+
+@contextlib.contextmanager
+def _shared(
+    rules: Path | None, server: ServerAddress | None, config: Path | None, damages: Damages
+) -> "Iterator[Records]":
+    """Yield the records of all runners of a cluster; a server that is not NATS has none."""
+    from eshet.nats.address import NatsAddress
+    from eshet_rules.why.windows import WindowedRecords
+
+    configuration = configuration_of(rules_folder(rules), config)
+    nats = server if isinstance(server, NatsAddress) else None
+    trail = SharedTrail(configuration, nats, damages.report, "eshet-rules why")
+    with trail.opened() as read:
+        yield WindowedRecords(read)
 
 
 def _nothing() -> "Records":

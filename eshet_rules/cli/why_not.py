@@ -152,8 +152,7 @@ async def _ask_cluster(
     for name, problem in sorted(cluster.problems.items()):
         click.echo(f"eshet-rules: {printable(f'{name}: {problem}')}", err=True)
     if path not in answered.writers:
-        for module in cluster.without_runner:
-            note = f"{cluster.absence(module)}: what it writes is not known"
+        for note in cluster.unknown_writers:
             click.echo(f"eshet-rules: {printable(note)}", err=True)
     return answered
 

@@ -26,7 +26,8 @@ suspension         suspends the rules while others may run them without this run
 roster             the runners of the cluster, and who holds which lease
 entries            the entries in NATS by which runners agree
 assignment         ranks the runners for each module
+absence            modules of which nobody can be asked, as text
 
-Only a runner with `--cluster`, `audit --cluster` and `publish` import this package, and with it
-`eshet.nats`.
+Except for `absence`, only a runner with `--cluster`, `audit --cluster`, `stats --cluster` and
+`publish` import this package, and with it `eshet.nats`.
 """

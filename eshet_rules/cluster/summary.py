@@ -1,7 +1,7 @@
 """What a runner tells of itself and its cluster, as plain data for a message. No I/O."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from eshet.text import encodable, shorten
@@ -9,10 +9,13 @@ from eshet_rules.cluster.entries import Modules, PresenceEntry
 from eshet_rules.cluster.roster import Roster
 from eshet_rules.config import ClusterSettings
 
-__all__ = ["absence", "summarize"]
+__all__ = ["summarize"]
 
 _MOST_LISTED: Final = 100
 """Maximum number of modules without a runner in a message."""
+
+_LONGEST: Final = 16_000
+"""Maximum length of the names of the modules that have a runner, in characters."""
 
 
 def summarize(
@@ -29,16 +32,18 @@ def summarize(
     Returns:
         Of this runner: `cluster`, `runner`: its name there, `host`, `labels`, `weight` and
         `draining`. Of all runners that are present: `runners`: the number of modules that each
-        runs, by their names in the cluster. `without_runner`: the first modules of this folder
+        runs, by their names in the cluster. `held`: the first of these modules, so that those of a
+        runner that does not answer are known. `without_runner`: the first modules of this folder
         that no runner runs. `needs`: for those of them that no runner may run, the condition on
         runners, by module.
     """
-    counts = Counter[str]()
-    taken = set()
-    for known in roster.leases:
-        if roster.is_held(known.lease):
-            counts[known.lease.runner] += 1
-            taken.add(known.lease.module)
+    held = sorted(
+        (known.lease.module, known.lease.runner)
+        for known in roster.leases
+        if roster.is_held(known.lease)
+    )
+    counts = Counter(runner for _, runner in held)
+    taken = {module for module, _ in held}
     free = sorted({*modules.runs, *modules.excluded} - taken)[:_MOST_LISTED]
     conditions = {each: settings.where_of(each) for each in free}
     return {
@@ -49,6 +54,7 @@ def summarize(
         "weight": presence.weight,
         "draining": presence.is_draining,
         "runners": {encodable(each): counts[each] for each in sorted(roster.runners)},
+        "held": _first(held),
         "without_runner": [_shown(each) for each in free],
         "needs": {
             _shown(module): _shown(where.text)
@@ -58,15 +64,17 @@ def summarize(
     }
 
 
-def absence(module: str, needs: Mapping[str, str]) -> str:
-    """Return that no runner runs a module, and why not if that is known.
-
-    Args:
-        module: its name.
-        needs: the conditions on runners that no runner fulfils, by module.
-    """
-    why = f", which needs a runner with {needs[module]}" if module in needs else ""
-    return f"no runner of the cluster runs {module}{why}"
+def _first(held: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return as many modules as fit into a message, by their runners."""
+    first: dict[str, list[str]] = {}
+    length = 0
+    for module, runner in held:
+        name = _shown(module)
+        length += len(name)
+        if length > _LONGEST:
+            break
+        first.setdefault(encodable(runner), []).append(name)
+    return first
 
 
 def _shown(text: str) -> str:

@@ -12,8 +12,8 @@ from eshet.nats.consumer import Consumer, StreamMessage
 from eshet.nats.exceptions import JetStreamRefused, NoAnswer, NotConnected
 from eshet.nats.jetstream import ErrorCode, api, repeated
 from eshet_rules.audit.frames import DamagedFrame, lines_in
-from eshet_rules.audit.lines import count_broken
-from eshet_rules.audit.query import Damage, Filter, matching
+from eshet_rules.audit.lines import count_broken, time_of
+from eshet_rules.audit.query import ENDLESS, Damage, Filter, matching, stamp_of
 from eshet_rules.cluster.entries import runner_of_trail
 from eshet_rules.cluster.shared_trail import stream_name, trail_subjects
 from eshet_rules.exceptions import NoSharedTrail
@@ -21,7 +21,7 @@ from eshet_rules.exceptions import NoSharedTrail
 __all__ = ["TrailReader"]
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
-"""How far the clock of a runner may be ahead of that of the NATS server."""
+"""How far the clock of a runner may be ahead of that of the NATS server, or be set back."""
 
 _EARLIEST: Final = "1970"
 """Earlier than the time of any record."""
@@ -108,7 +108,10 @@ class TrailReader:
             for message in messages:
                 if message.sequence > last:
                     return
-                for record in self._matching(message):
+                lines = self._lines(message)
+                if (time_of(lines) or "") > self._end:
+                    return
+                for record in self._matching(message, lines):
                     yield record
 
     async def _new_ones(self, last: int) -> AsyncIterator[Record]:
@@ -124,23 +127,32 @@ class TrailReader:
                 await asyncio.sleep(_ROUND)
                 continue
             for message in messages:
-                for record in self._matching(message):
+                for record in self._matching(message, self._lines(message)):
                     heapq.heappush(heap, (record["time"], next(order), record))
             while heap and heap[0][0] <= until:
                 yield heapq.heappop(heap)[2]
 
-    def _matching(self, message: StreamMessage) -> Iterator[Record]:
+    def _lines(self, message: StreamMessage) -> bytes:
         try:
-            lines = lines_in(message.payload)
+            return lines_in(message.payload)
         except DamagedFrame as error:
             self._report(Damage(message.subject, str(error)))
-            return
+            return b""
+
+    def _matching(self, message: StreamMessage, lines: bytes) -> Iterator[Record]:
         runner = runner_of_trail(message.subject)
         for record in matching(lines, self._wanted):
             record["runner"] = runner
             yield record
         if broken := count_broken(lines):
             self._report(Damage(message.subject, "it has damaged lines", broken))
+
+    @property
+    def _end(self) -> str:
+        """A time after which a runner has no more matching records, even if its clock is set."""
+        if self._wanted.until >= ENDLESS:
+            return ENDLESS
+        return stamp_of(datetime.fromisoformat(self._wanted.until) + _CLOCKS_DIFFER)
 
     @property
     def _since(self) -> datetime | None:

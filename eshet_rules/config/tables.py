@@ -247,15 +247,30 @@ class WebSettings:
     @property
     def public_url(self) -> str | None:
         """Where browsers on other machines find the page; None if they can't."""
-        served = Address.parse(self.address, lowest_port=0)
-        host, ip = served.host, _ip_in(served.host)
-        if not served.port or host == "localhost" or (ip is not None and ip.is_loopback):
+        served = self._served
+        if not served.port or _is_loopback(served.host):
             return None
-        if ip is not None and ip.is_unspecified:
-            host = socket.gethostname()
+        ip = _ip_in(served.host)
+        host = socket.gethostname() if ip is not None and ip.is_unspecified else served.host
         name = self.hosts[0] if self.hosts else str(Address(host, served.port))
-        scheme = "http" if self.tls_cert is None else "https"
-        return f"{scheme}://{name if ':' in name else f'{name}:{served.port}'}/"
+        return f"{self._scheme}://{name if ':' in name else f'{name}:{served.port}'}/"
+
+    @property
+    def local_url(self) -> str | None:
+        """Where browsers on this machine find the page, if only those do; else None."""
+        served = self._served
+        is_behind_proxy = bool(self.hosts or self.origins)
+        if not served.port or not _is_loopback(served.host) or is_behind_proxy:
+            return None
+        return f"{self._scheme}://{served}/"
+
+    @property
+    def _served(self) -> Address:
+        return Address.parse(self.address, lowest_port=0)
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self.tls_cert is None else "https"
 
 
 @dataclass(frozen=True)
@@ -294,6 +309,11 @@ class ClusterSettings:
         """Return the condition on runners that may run a module; None if any of them may."""
         conditions = [where for glob, where in self.where if fnmatchcase(module, glob)]
         return conditions[-1] if conditions else None
+
+
+def _is_loopback(host: str) -> bool:
+    ip = _ip_in(host)
+    return host == "localhost" or (ip is not None and ip.is_loopback)
 
 
 def _ip_in(host: str) -> IPv4Address | IPv6Address | None:

@@ -522,10 +522,17 @@ class Runner:
         return answers
 
     def _summary(self) -> dict[str, Any]:
-        """Return what this runner knows of its cluster, and the address of its page."""
-        page = None if self._page is None else self._configuration.web.public_url
+        """Return what this runner knows of its cluster, and the addresses of its page.
+
+        `page` is for browsers on any machine, and `local_page` for those on this one only.
+        """
+        web = None if self._page is None else self._configuration.web
         known = {} if self._cluster is None else self._cluster.summary()
-        return {**known, "page": page}
+        return {
+            **known,
+            "page": None if web is None else web.public_url,
+            "local_page": None if web is None else web.local_url,
+        }
 
     def _status(self) -> str:
         """Return the numbers of rules by state, in a line."""

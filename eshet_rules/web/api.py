@@ -69,7 +69,7 @@ class Api:
         self._explanations = Explanations(view, self._questions, self._others)
         self._history = History(view)
         self.silences: Final = Silences(view)
-        self._overview = Overview(view, self.tree, self.silences)
+        self._overview = Overview(view, self.tree, self.silences, self._others)
         self._paths = Paths(view, self.tree, self._questions)
         self._versions = Versions(view)
 

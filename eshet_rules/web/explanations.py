@@ -17,6 +17,7 @@ from eshet_rules.why import asking as why_asking
 from eshet_rules.why.answer import Facts, WhyAnswer, facts_of
 from eshet_rules.why.explanation import Explanation, explain
 from eshet_rules.why.memory import recent_records
+from eshet_rules.why.merging import is_written
 from eshet_rules.why.sources import ListedRecords, Records, TrailRecords
 from eshet_rules.why_not import asking as why_not_asking
 from eshet_rules.why_not.answer import WhyNotAnswer, ask_why_not
@@ -61,6 +62,8 @@ class Explanations:
         """
         question = self._questions.begin()
         facts = None if at is not None else await self._facts(path, question)
+        is_known = facts is None or is_written(facts.known, path)
+        gaps = [*question.gaps, *([] if is_known else self._questions.unknown_writers)]
         earlier = self._records()
         records = earlier if facts is None else recent_records(facts.known, earlier)
         before = ENDLESS if at is None else stamp_of(at)
@@ -69,7 +72,7 @@ class Explanations:
         return {
             "lines": await self._lines(answer.lines(at or wall_now(UTC))),
             "answer": self._view.redaction.value(answer.plain()),
-            "gaps": question.gaps,
+            "gaps": gaps,
         }
 
     async def why_not(self, path: str, wanted: list[Any]) -> dict[str, Any]:
@@ -138,8 +141,8 @@ class Explanations:
 
         whose = f"the cluster {self._questions.cluster}"
         found = await why_not_asking.ask_for_path(view.client, path, wanted, ask, rules, whose)
-        absent = [] if path in found.writers else self._questions.absences
-        return found, [*question.gaps, *(f"{each}: what it writes is not known" for each in absent)]
+        notes = [] if path in found.writers else self._questions.unknown_writers
+        return found, [*question.gaps, *notes]
 
     def _shown(self, path: str, values: list[object]) -> list[object]:
         """Return present values without secrets; that of a state may be Unknown."""

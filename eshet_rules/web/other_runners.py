@@ -12,7 +12,7 @@ from eshet.text import safe_str
 from eshet_rules.exceptions import ClusterIncomplete, UnknownName
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.view import RunnerView
-from eshet_rules.web.questions import SILENT, Questions
+from eshet_rules.web.questions import Questions
 from eshet_rules.web.rules import MOST, is_meant
 
 __all__ = ["OtherRunners"]
@@ -94,7 +94,7 @@ class OtherRunners:
                 return {"rule": {**rule, "last_run": None}, "runner": about}
         silent = [each for each in self._questions.names if each not in self._answers]
         if silent:
-            raise ClusterIncomplete(dict.fromkeys(silent, SILENT))
+            raise ClusterIncomplete({each: self._questions.silence(each) for each in silent})
         known = [str(rule["rule"]) for rule in rules]
         raise UnknownName(name, difflib.get_close_matches(name, known, 3))
 
@@ -159,7 +159,7 @@ class OtherRunners:
             "weight": known.get("weight"),
             "draining": known.get("draining", False),
             "modules": counts.get(word(known.get("runner", name)), 0),
-            "page": known.get("page"),
+            "page": known.get("page") or _local_page(own, known),
         }
 
     async def _ask(self) -> None:
@@ -188,3 +188,9 @@ class OtherRunners:
         except (EshetError, TimeoutError):
             return None
         return summary, rules
+
+
+def _local_page(own: Mapping[str, Any], known: Mapping[str, Any]) -> str | None:
+    """Return the page of a runner on this machine, for a browser that must be there as well."""
+    is_here = known.get("host") == own.get("host") is not None
+    return known.get("local_page") if is_here and own.get("local_page") else None

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from enum import StrEnum
@@ -18,6 +18,7 @@ from eshet_rules.runner.path_warnings import contested_paths
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
+from eshet_rules.web.other_runners import OtherRunners
 from eshet_rules.web.plain import stamp
 from eshet_rules.web.silences import Silences
 from eshet_rules.web.tree import Node, Tree
@@ -83,20 +84,25 @@ class Overview:
         view: the runner.
         tree: the nodes of its server.
         silences: what was regular and has stopped.
+        others: the other runners of its cluster, whose rules may have problems as well.
     """
 
-    def __init__(self, view: RunnerView, tree: Tree, silences: Silences) -> None:
+    def __init__(
+        self, view: RunnerView, tree: Tree, silences: Silences, others: OtherRunners
+    ) -> None:
         self._view = view
         self._tree = tree
         self._silences = silences
+        self._others = others
 
     async def now(self) -> dict[str, Any]:
         """Return the runner, counts and problems."""
         view = self._view
         nodes = await self._tree.nodes()
+        others = await self._others.rules()
         reports = view.reloader.reports()
         states = Counter(str(report.status.state) for report in reports)
-        problems = sorted(self._problems(reports, nodes), key=_severity)
+        problems = sorted(self._problems(reports, others, nodes), key=_severity)
         return {
             "runner": {
                 "name": view.name,
@@ -118,8 +124,14 @@ class Overview:
             "more": max(0, len(problems) - _MOST),
         }
 
-    def _problems(self, reports: list[RuleReport], nodes: Mapping[str, Node]) -> Iterator[Problem]:
+    def _problems(
+        self,
+        reports: list[RuleReport],
+        others: list[dict[str, Any]],
+        nodes: Mapping[str, Node],
+    ) -> Iterator[Problem]:
         view = self._view
+        of_all = [*(report.plain() for report in reports), *others]
         for module, error in view.reloader.broken.items():
             instance = view.reloader.instances.get(module)
             still = (
@@ -129,14 +141,14 @@ class Overview:
             )
             text = f"its file can't be loaded, {still}: {error}"
             yield _of(Kind.BROKEN, module, self._text(text), None, f"versions/{module}")
-        for report in reports:
-            yield from self._of_rule(report)
+        for rule in of_all:
+            yield from self._of_rule(rule)
         for bridge in view.bridges():
             if bridge["problem"] or not bridge["connected"]:
                 text = bridge["problem"] or f"no connection to {bridge['server']}"
                 yield _of(Kind.BRIDGE_DOWN, bridge["bridge"], self._text(text), None, "bridges")
         if nodes:
-            yield from self._of_inputs(reports, nodes)
+            yield from self._of_inputs(of_all, nodes)
             yield from self._of_outputs(reports, nodes)
         for what, since in self._silences.latest.items():
             if not view.is_ignored(what):
@@ -157,22 +169,23 @@ class Overview:
             text = "a saved change waits for `eshet-rules commit`"
             yield _of(Kind.WAITING, module, text, None, f"versions/{module}")
 
-    def _of_rule(self, report: RuleReport) -> Iterator[Problem]:
-        status = report.status
+    def _of_rule(self, rule: Mapping[str, Any]) -> Iterator[Problem]:
         kind = {
             RuleState.FAILED: Kind.FAILED,
             RuleState.RETRYING: Kind.RETRYING,
             RuleState.RESTARTING: Kind.RETRYING,
             RuleState.DISABLED: Kind.DISABLED,
-        }.get(status.state)
+        }.get(rule["state"])
         if kind is None:
             return
-        if kind is Kind.DISABLED and not status.why.startswith(_BY_USER):
+        if kind is Kind.DISABLED and not rule["why"].startswith(_BY_USER):
             kind = Kind.QUARANTINED
-        text = self._text(status.why or status.last_error or str(status.state))
+        text = self._text(rule["why"] or rule["last_error"] or rule["state"])
         if kind is Kind.DISABLED:
             text = f"disabled {text}"
-        yield _of(kind, report.rule, text, stamp(status.since), f"rules/{report.rule}")
+        if "runner" in rule:
+            text = f"at {rule['runner']}: {text}"
+        yield _of(kind, rule["rule"], text, rule["since"], f"rules/{rule['rule']}")
 
     @property
     def _is_new(self) -> bool:
@@ -200,11 +213,13 @@ class Overview:
                 text = f"the last output of {report.rule} to it has failed: {why}"
                 yield _of(Kind.OUTPUT_FAILED, path, self._text(text), None, _path_link(path))
 
-    def _of_inputs(self, reports: list[RuleReport], nodes: Mapping[str, Node]) -> Iterator[Problem]:
+    def _of_inputs(
+        self, of_all: Iterable[Mapping[str, Any]], nodes: Mapping[str, Node]
+    ) -> Iterator[Problem]:
         readers: dict[str, list[str]] = {}
-        for report in reports:
-            for path in report.reads:
-                readers.setdefault(path, []).append(report.rule)
+        for rule in of_all:
+            for path in rule["reads"]:
+                readers.setdefault(path, []).append(rule["rule"])
         for path, rules in sorted(readers.items()):
             node = nodes.get(path)
             by = f"read by {', '.join(rules[:3])}{' and others' if len(rules) > 3 else ''}"

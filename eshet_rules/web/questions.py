@@ -7,17 +7,14 @@ from typing import Any, Final
 from eshet.exceptions import ErrorValue, EshetError
 from eshet.paths import word
 from eshet.text import safe_str
-from eshet_rules.cluster.summary import absence
+from eshet_rules.cluster.absence import silence, unknown_writers
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.view import RunnerView
 
-__all__ = ["SILENT", "Question", "Questions"]
+__all__ = ["Question", "Questions"]
 
 _ANSWER_WITHIN: Final = 2.0
 """How long a runner may take to answer a request, in seconds."""
-
-SILENT: Final = "it does not answer"
-"""The problem with a runner that has not answered a request in time."""
 
 
 class Questions:
@@ -62,12 +59,16 @@ class Questions:
         return [word(name) for name in own["runners"] if name != own["runner"]]
 
     @property
-    def absences(self) -> list[str]:
-        """For each module that no runner runs, a text that says so."""
+    def unknown_writers(self) -> list[str]:
+        """Notes about what is not known of a path that no rule writes."""
         own = self.summary
-        if own is None:
-            return []
-        return [absence(module, own["needs"]) for module in own["without_runner"]]
+        return [] if own is None else unknown_writers(own["without_runner"], own["needs"])
+
+    def silence(self, name: str) -> str:
+        """Return that a runner does not answer, with its modules as far as they are known."""
+        held = {} if self.summary is None else self.summary["held"]
+        modules = (held[runner] for runner in held if word(runner) == name)
+        return silence(next(modules, []))
 
     def begin(self) -> "Question":
         """Begin a question."""
@@ -143,7 +144,7 @@ class Question:
         try:
             return {name: await self._questions.request(name, action, *args)}
         except TimeoutError:
-            self.missing[name] = SILENT
+            self.missing[name] = self._questions.silence(name)
         except EshetError as error:
             self.missing[name] = safe_str(error.value if isinstance(error, ErrorValue) else error)
         return {}

@@ -11,10 +11,10 @@ import msgspec
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import EshetError
-from eshet.paths import nearest
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.audit.lines import encode_json
+from eshet_rules.why.about import nothing_there, provider_text
 from eshet_rules.why.drives import drive_lines
 from eshet_rules.why.explanation import Explanation
 from eshet_rules.why.memory import shortened
@@ -35,6 +35,7 @@ class Facts:
         owner: the id of the client that provides the path; None if none does.
         paths: all paths of the server.
         whose: whose rules are known.
+        kind: of the node, such as `"state"`; empty if there is none.
     """
 
     known: Mapping[str, Any]
@@ -42,6 +43,7 @@ class Facts:
     owner: object
     paths: list[str]
     whose: str = "this runner"
+    kind: str = ""
 
     def is_known(self, path: str) -> bool:
         """Whether a rule uses the path, or it exists at the server."""
@@ -64,14 +66,15 @@ async def facts_of(
         known: what the runner knows; see `Facts`.
         whose: see `Facts`.
     """
-    owners: dict[str, Any] = {}
+    nodes: dict[str, tuple[str, Any]] = {}
     with contextlib.suppress(EshetError):  # a server of another kind
-        owners = {each: owner async for each, _, owner in list_nodes(client)}
+        nodes = {each: (kind, owner) async for each, kind, owner in list_nodes(client)}
     values: list[object] = []
     with contextlib.suppress(EshetError):  # it is no state and no property
         if not known["is_secret"]:
             values.append(await client.get(path))
-    return Facts(known, values, owners.get(path), list(owners), whose)
+    kind, owner = nodes.get(path, ("", None))
+    return Facts(known, values, owner, list(nodes), whose, kind)
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,13 @@ class WhyAnswer:
         path: the path.
         explanation: of its value.
         facts: what is known now; None without a running runner, or for a value in the past.
+        whose: whose rules are known, where there are no facts.
     """
 
     path: str
     explanation: Explanation
     facts: Facts | None = None
+    whose: str = "this runner"
 
     @property
     def is_known(self) -> bool:
@@ -119,7 +124,7 @@ class WhyAnswer:
             yield f"{self.path}: nothing is recorded of it until {moment}"
             return
         if facts is None:
-            yield from Wording(now).lines(self.explanation)
+            yield from Wording(now, whose=self.whose).lines(self.explanation)
             return
         for value in facts.values:
             if self._is_other(value, facts):
@@ -161,11 +166,15 @@ class WhyAnswer:
         for value in facts.values:
             yield f"{self.path} is {_text(value)} now"
         known = facts.known
-        if known["writers"] and known["is_recording"]:
+        if facts.kind == "action":
+            yield f"{self.path} is an action, and no call of it is recorded"
+        elif known["writers"] and known["is_recording"]:
             yield (
                 f"no rule has sent anything to {self.path} yet; "
                 f"`eshet-rules why-not {self.path}` says why"
             )
+        elif known["readers"] and known["is_recording"]:
+            yield f"{self.path}: nothing of it is recorded yet"
         elif not facts.is_used:
             yield f"{self.path}: no rule of {facts.whose} has read or written it"
 
@@ -180,12 +189,9 @@ class WhyAnswer:
         for name, state, reason in known.get("naming", ()):  # not of a cluster
             yield f"{name} names it and is {state} now{f': {reason}' if reason else ''}"
         if facts.owner is not None:
-            owner = "the server" if facts.owner == ["meta"] else facts.owner
-            yield f"provided by {owner}"
+            yield provider_text(facts.owner)
         elif self.path not in facts.paths and self.explanation.record is None:
-            near = nearest(self.path, facts.paths)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
-            yield f"nothing provides this path; {hint}"
+            yield nothing_there(self.path, facts.paths)
         elif facts.paths:
             yield "nothing provides this path now"
         if not known["is_recording"]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from eshet_rules.audit.query import stamp_of
 from eshet_rules.why.memory import inputs_of
-from eshet_rules.why.sources import Record
+from eshet_rules.why.sources import Record, is_output
 
-__all__ = ["Known", "merge_known", "unexplained"]
+__all__ = ["Known", "is_written", "merge_known", "merge_records", "unexplained"]
 
 Known = Mapping[str, Any]
 """What a runner knows of a path; see `eshet_rules.runner.explaining.Explaining.why`."""
@@ -58,6 +58,35 @@ def merge_known(answers: Mapping[str, Known], further: Sequence[Mapping[str, Kno
             for name in ("readers", "stopped", "writers")
         },
     }
+
+
+def is_written(known: Known, path: str) -> bool:
+    """Whether a rule writes a path, or has written it."""
+    return bool(known["writers"]) or path in known["outputs"]
+
+
+def merge_records(records: Iterable[Record]) -> list[Record]:
+    """Return the records of a path from all runners, so that an input follows from an output.
+
+    Outputs have the time at which they began, and inputs at other runners that show their values
+    have them as their parents.
+
+    Args:
+        records: each with its `runner`.
+    """
+    ordered = sorted(
+        (_begun(each) if is_output(each) else each for each in records),
+        key=lambda record: str(record["time"]),
+    )
+    output: Record | None = None
+    merged: list[Record] = []
+    for each in ordered:
+        if is_output(each):
+            output = each if each["outcome"] != "skipped" else output
+            merged.append(each)
+        elif each["event"] == "input.received":
+            merged.append(_linked(str(each["runner"]), each, output))
+    return merged
 
 
 def unexplained(answers: Iterable[Mapping[str, Known]]) -> set[str]:

@@ -11,7 +11,15 @@ from typing import Any, Final, Protocol
 from eshet_rules.audit.query import ENDLESS, Damage
 from eshet_rules.why.backward import OUTPUTS, backward
 
-__all__ = ["ListedRecords", "RecentRecords", "Record", "Records", "TrailRecords", "is_output"]
+__all__ = [
+    "BackwardRecords",
+    "ListedRecords",
+    "RecentRecords",
+    "Record",
+    "Records",
+    "TrailRecords",
+    "is_output",
+]
 
 Record = Mapping[str, Any]
 
@@ -29,7 +37,7 @@ class Records(Protocol):
         """Return how many outputs to a path were skipped since the last one, by the reason."""
 
 
-class _BackwardRecords:
+class BackwardRecords:
     """Records that are read one after another, the newest first."""
 
     def newest_first(self, path: str, before: str) -> Iterator[Record]:
@@ -65,7 +73,7 @@ class _BackwardRecords:
         return counted
 
 
-class TrailRecords(_BackwardRecords):
+class TrailRecords(BackwardRecords):
     """The records of a trail.
 
     Args:
@@ -80,11 +88,11 @@ class TrailRecords(_BackwardRecords):
         self._report: Final = report
 
     def newest_first(self, path: str, before: str) -> Iterator[Record]:
-        """See `_BackwardRecords`."""
+        """See `BackwardRecords`."""
         return backward(self._file, path, before, self._report)
 
 
-class ListedRecords(_BackwardRecords):
+class ListedRecords(BackwardRecords):
     """Records in a list.
 
     Args:
@@ -98,7 +106,7 @@ class ListedRecords(_BackwardRecords):
                 self._by_path[each["path"]].append(each)
 
     def newest_first(self, path: str, before: str) -> Iterator[Record]:
-        """See `_BackwardRecords`."""
+        """See `BackwardRecords`."""
         for each in reversed(self._by_path.get(path, ())):
             if each["time"] < before:
                 yield each

@@ -9,7 +9,8 @@ from typing import Any
 from eshet.client import Client
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import EshetError
-from eshet.paths import is_misspelt, nearest
+from eshet.paths import is_misspelt
+from eshet_rules.why.about import nothing_there, provider_text
 from eshet_rules.why_not.earlier import Earlier
 from eshet_rules.why_not.wording import Wording
 
@@ -29,6 +30,7 @@ class WhyNotAnswer:
         writers: the rules of a cluster that write each path, with their runners; empty for one
             runner.
         whose: whose rules are known.
+        kind: of the node, such as `"state"`; empty if there is none.
     """
 
     answer: dict[str, Any]
@@ -37,6 +39,7 @@ class WhyNotAnswer:
     used: frozenset[str]
     writers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     whose: str = "this runner"
+    kind: str = ""
 
     @property
     def path(self) -> str:
@@ -90,15 +93,15 @@ class WhyNotAnswer:
 
     def _about(self) -> Iterator[str]:
         """Iterate over lines about the path itself."""
+        if self.kind == "action":
+            yield f"it is an action, which has no value: `eshet call {self.path}` calls it"
         owner = self.owners.get(self.path)
         if owner is not None:
-            yield f"provided by {'the server' if owner == ['meta'] else owner}"
+            yield provider_text(owner)
         elif self.is_known and self.owners:
             yield "nothing provides this path now"
         elif self.owners:
-            near = nearest(self.path, {*self.owners, *self.used})
-            hint = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
-            yield f"nothing provides this path; {hint}"
+            yield nothing_there(self.path, {*self.owners, *self.used})
 
 
 async def ask_why_not(
@@ -126,8 +129,11 @@ async def ask_why_not(
     answered = await answer(wanted)
     if answered["is_secret"]:
         values.clear()
-    owners: dict[str, object] = {}
+    nodes: dict[str, tuple[str, object]] = {}
     with contextlib.suppress(EshetError):  # a server of another kind
-        owners = {each: owner async for each, _, owner in list_nodes(client)}
+        nodes = {each: (kind, owner) async for each, kind, owner in list_nodes(client)}
+    owners = {each: owner for each, (_, owner) in nodes.items()}
     is_used = answered["rules"] or answered["others"] or answered["readers"] or path in owners
-    return WhyNotAnswer(answered, values, owners, frozenset() if is_used else await used())
+    rest = frozenset() if is_used else await used()
+    kind, _ = nodes.get(path, ("", None))
+    return WhyNotAnswer(answered, values, owners, rest, kind=kind)

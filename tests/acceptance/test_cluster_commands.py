@@ -12,6 +12,7 @@ import pytest
 from eshet_rules.web import schema
 from tests.support.cluster_pair import Pair, pair
 from tests.support.nats import NatsServer
+from tests.support.processes import command
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +179,23 @@ def test_the_page_of_a_path_has_the_rules_of_all_runners(house: Pair) -> None:
     assert {"hall.follow", "lamp.follow", "/lamp"} <= names
 
 
+def test_the_overview_of_any_runner_has_the_problems_of_rules_of_all(house: Pair) -> None:
+    def disabled() -> list[dict[str, str]]:
+        problems = house.ask_page("overview")["problems"]
+        return [each for each in problems if each["kind"] == "disabled"]
+
+    # The page keeps what it knows of the rules of others for 2 s.
+    assert house.run("disable", "lamp").returncode == 0
+    while not (found := disabled()):
+        pass
+    [problem] = found
+    assert (problem["subject"], problem["href"]) == ("lamp.follow", "#/rules/lamp.follow")
+    assert problem["text"].startswith("at cellar: disabled by command")
+    assert house.run("enable", "lamp").returncode == 0
+    while disabled():
+        pass
+
+
 def test_the_page_knows_which_runner_has_a_rule(house: Pair) -> None:
     answer = house.ask_page("cluster/rules/lamp.follow")
     msgspec.convert(answer, schema.RemoteRuleAnswer)
@@ -202,13 +220,12 @@ def test_a_rule_that_is_disabled_on_the_page_stays_disabled_where_its_module_goe
 ) -> None:
     token = house.token("attic")
     assert house.ask_page("rules/free.follow/disable", token)["done"] == ["free.follow"]
-    disabled = house.cellar.wait_for("control.disable_requested")
-    assert disabled["rules"] == ["free.follow"]
+    house.cellar.wait_for("control.disable_requested", rules=["free.follow"])
     assert house.ask_page("rules/free.follow/enable", token)["done"] == ["free.follow"]
 
 
 def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path) -> None:
-    with pair(nats, tmp_path) as house:
+    with pair(nats, tmp_path, ttl=15) as house:
         house.cellar.process.send_signal(signal.SIGSTOP)
         try:
             explained = house.ask_page("why?path=/hall")
@@ -217,11 +234,62 @@ def test_a_runner_that_does_not_answer_is_named(nats: NatsServer, tmp_path: Path
         finally:
             house.cellar.process.send_signal(signal.SIGCONT)
         assert disabled.stdout == "disabled hall.follow at attic\n"
-        assert disabled.stderr.startswith("eshet-rules: cellar: it does not answer")
+        problem = "it does not answer, and runs lamp"
+        assert disabled.stderr.startswith(f"eshet-rules: cellar: {problem}; look at its log")
         assert disabled.returncode == 1
         followed = house.cellar.wait_for("control.disable_requested")
         assert followed["rules"] == ["hall.follow"]
-        gap = "this is without what the runner cellar knows: it does not answer"
+        gap = f"this is without what the runner cellar knows: {problem}"
         assert (explained["gaps"][0], asked["gaps"][0]) == (gap, gap)
         assert "written by hall.follow at attic" in texts(explained)
         assert "hall.follow at attic (hall.py:8) provides it; its value is True" in texts(asked)
+
+
+def test_list_names_the_modules_of_a_runner_that_does_not_answer(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    with pair(nats, tmp_path, ttl=15) as house:
+        house.cellar.process.send_signal(signal.SIGSTOP)
+        try:
+            listed = house.run("list")
+        finally:
+            house.cellar.process.send_signal(signal.SIGCONT)
+        assert "\nrunner cellar: does not answer, runs lamp\n" in listed.stdout
+        assert listed.returncode == 1
+
+
+def test_why_names_the_module_of_a_runner_that_is_gone(nats: NatsServer, tmp_path: Path) -> None:
+    with pair(nats, tmp_path) as house:
+        assert house.cellar.stop() == 0
+        house.attic.wait_for("cluster.runners_changed", gone=["cellar"])
+        reason = "no runner of the cluster runs lamp, which needs a runner with runner == 'cellar'"
+        note = f"{reason}: what it writes is not known"
+        explained = house.run("why", "/lamp", "--audit", "missing")
+        assert f"eshet-rules: {note}\n" in explained.stderr
+        assert house.ask_page("why?path=/lamp")["gaps"] == [
+            "no runner of the cluster runs camera, which needs a runner with label == 'gpu': what "
+            "it writes is not known",
+            note,
+        ]
+
+
+def test_the_shared_trail_explains_what_runners_did_that_are_gone(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    with pair(nats, tmp_path) as house:
+        assert house.cellar.stop() == 0  # it stores the rest of its trail
+        house.attic.wait_for("cluster.runners_changed", gone=["cellar"])
+        assert house.attic.stop() == 0
+        config = str(tmp_path / "attic.toml")
+        explained = command("eshet-rules", "why", "/lamp", "--cluster", "--config", config)
+        lines = explained.stdout.splitlines()
+        assert lines[0].startswith("/lamp = True, since ")
+        assert lines[1].startswith("  published by lamp.follow at cellar (version ")
+        assert any("published by hall.follow at attic" in line for line in lines[2:])
+        assert any("published by free.follow at attic" in line for line in lines[2:])
+        assert (explained.stderr, explained.returncode) == ("", 0)
+        past = command("eshet-rules", "why", "/lamp", "--at", "2h", "--cluster", "--config", config)
+        assert past.stdout.startswith("/lamp: nothing is recorded of it until ")
+        wrong = house.run("why", "/lamp", "--cluster", "--runner", "attic")
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert "leave --audit and --runner out" in wrong.stderr

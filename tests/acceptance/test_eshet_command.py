@@ -205,3 +205,14 @@ def test_what_others_say_can_neither_drive_the_terminal_nor_begin_a_line(server:
     asked = asyncio.run(call())
     assert asked.returncode == 1
     assert asked.stderr == "eshet: call /refuse: a\\x1b[2J\\nforged\\r\\u202e\\x9b\n"
+
+
+def test_the_address_of_a_server_belongs_before_the_command() -> None:
+    for arguments in (["ls"], ["bridge", "mqtt"], ["serve"]):
+        ran = command("eshet", *arguments, "--server", "house")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        advice = "Write it before the command: eshet --server ADDRESS ...\n"
+        assert ran.stderr.endswith(f"No such option '--server'. {advice}")
+    ran = command("eshet", "--server", "nats://house", "serve")
+    assert ran.returncode == 2
+    assert "--nats nats://HOST to share its tree" in ran.stderr

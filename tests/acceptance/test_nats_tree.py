@@ -162,6 +162,10 @@ def test_clients_are_disconnected_while_their_server_is_cut_off(tmp_path):
                 pass
             with pytest.raises(Disconnected):
                 two.get("/level")
+            for refused in (["eshet", "ls"], ["eshet-rules", "list"]):
+                ran = command(*refused, server=address)
+                assert (ran.returncode, ran.stdout) == (1, "")
+                assert "has no clients while it is cut off from NATS" in ran.stderr
             nats.start()
             assert values.get(timeout=40) == 1
 
@@ -240,6 +244,18 @@ def test_a_bridge_waits_for_both_sides_and_goes_on_after_an_outage_of_nats(tmp_p
                     for values, value in ((house_values, 2), (flat_values, 1)):
                         while values.get(timeout=20) != value:
                             pass
+
+
+def test_a_bridge_between_a_tree_and_a_server_in_it_is_refused(url):
+    with serve(url) as server:
+        line(server)
+        joined = address_of(server)
+        for address, name in ((joined, joined), (url, shown(url))):
+            ran = command("eshet", "bridge", "nats", url, server=address)
+            assert ran.returncode == 1
+            said = ran.stderr.splitlines()[-1]
+            assert said.startswith(f"eshet: {name} is in the tree {shown(url)} already")
+            assert "name a server outside of it" in said
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -452,8 +468,8 @@ def test_a_server_and_a_runner_without_nats_do_not_import_the_library(folder):
     )
     with running("python", "-c", code) as process:
         address = line(process).removeprefix("listening on ")
-        with runner(folder, address, "--no-state") as house:
-            house.wait_for("runner.started")
+        with runner(folder, address, "--no-state", "--web", "127.0.0.1:0") as house:
+            house.wait_for("page.served")
             names = json.loads(command("eshet", "call", "/modules", server=address).stdout)
         process.send_signal(signal.SIGINT)
         modules = line(process).split()

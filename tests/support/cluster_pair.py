@@ -46,7 +46,7 @@ listen = "127.0.0.1:0"
 runner = "{name}"
 labels = ["of_{name}"]
 weight = {weight}
-ttl = 10
+ttl = {ttl}
 
 [cluster.where]
 hall = "runner == 'attic'"
@@ -114,7 +114,14 @@ def _page_of(runner: Runner) -> str:
 
 
 @contextlib.contextmanager
-def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
+def pair(nats: NatsServer, place: Path, ttl: int = 10) -> Iterator[Pair]:
+    """Run both, within a `with` statement.
+
+    Args:
+        nats: the server that joins them.
+        place: a folder for their files.
+        ttl: seconds without a sign of life after which a runner loses its modules.
+    """
     tree = f"test{next(_NUMBERS)}"
     folder = Folder(place / "rules")
     folder.path.mkdir()
@@ -125,7 +132,7 @@ def pair(nats: NatsServer, place: Path) -> Iterator[Pair]:
     def start(name: str, weight: float) -> contextlib.AbstractContextManager[Runner]:
         config = place / f"{name}.toml"
         url = f"{nats.url}/{tree}"
-        config.write_text(_CONFIGURATION.format(url=url, name=name, weight=weight))
+        config.write_text(_CONFIGURATION.format(url=url, name=name, weight=weight, ttl=ttl))
         return runner(folder, "", "--config", str(config), "--state-dir", str(place / name))
 
     with start("attic", 100) as attic:

@@ -25,7 +25,7 @@ expect.set_options(timeout=PATIENCE)
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     place = tmp_path_factory.mktemp("house")
-    with nats_server(place / "nats", nats_program()) as nats, pair(nats, place) as house:
+    with nats_server(place / "nats", nats_program()) as nats, pair(nats, place, ttl=15) as house:
         yield house
 
 
@@ -70,7 +70,7 @@ def test_a_runner_that_does_not_answer_is_named_above_the_answer(page, house):
     house.cellar.process.send_signal(signal.SIGSTOP)
     try:
         page.goto(f"{house.page}/#/path/hall")
-        gap = "this is without what the runner cellar knows: it does not answer"
+        gap = "this is without what the runner cellar knows: it does not answer, and runs lamp"
         why = section(page, "Why")
         expect(why).to_contain_text(gap)
         expect(why).to_contain_text("published by hall.follow at attic")

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from eshet.bridges.exceptions import BridgeError
 from eshet.bridges.nats.direction import Direction, list_paths
 from eshet.bridges.nats.selection import Selection
 from eshet.bridges.nats.side import Node, Side
@@ -47,6 +48,7 @@ class NatsBridge:
         self.ready: Final = asyncio.Event()
         """Set when the nodes that were known at the first connection are shown."""
         self._name = name
+        self._online = f"/nats/{name}/online"
         self._server = server
         self._tree = tree
         self._selection = selection
@@ -60,15 +62,15 @@ class NatsBridge:
         """Show the nodes until this is cancelled; it goes on after outages of either side.
 
         Raises:
-            BridgeError: another bridge of this name is on the server.
+            BridgeError: another bridge of this name is on the server, or the server is in the tree.
             Disconnected: a client was closed.
         """
         with bridge_scope(self._name).active():
-            online = f"/nats/{self._name}/online"
             client = self._server.client
-            await claim_name(self._name, client, functools.partial(client.state_register, online))
+            register = functools.partial(client.state_register, self._online)
+            await claim_name(self._name, client, register)
             background = [
-                asyncio.create_task(self._show_online(online)),
+                asyncio.create_task(self._show_online()),
                 *(asyncio.create_task(self._follow(each)) for each in (self._server, self._tree)),
             ]
             try:
@@ -77,14 +79,14 @@ class NatsBridge:
                 for task in background:
                     task.cancel()
 
-    async def _show_online(self, path: str) -> None:
+    async def _show_online(self) -> None:
         """Show whether the tree is connected."""
         shown: bool | None = None
         while True:
             if self._tree.client.connected is not shown:
                 shown = self._tree.client.connected
                 with contextlib.suppress(EshetError):
-                    await self._server.client.state_changed(path, shown)
+                    await self._server.client.state_changed(self._online, shown)
             await asyncio.sleep(_ONLINE_EVERY)
 
     async def _follow(self, side: Side) -> None:
@@ -103,6 +105,8 @@ class NatsBridge:
                 await self._look()
             except Disconnected:
                 continue  # the next connection makes it outdated again
+            except BridgeError:
+                raise
             except EshetError as error:
                 self._log_problem(str(error))
             else:
@@ -111,8 +115,18 @@ class NatsBridge:
             await asyncio.sleep(_LOOK_AFTER)
 
     async def _look(self) -> None:
-        """List the nodes of both sides, and add and remove copies."""
+        """List the nodes of both sides, and add and remove copies.
+
+        Raises:
+            BridgeError: both are one.
+        """
         server, tree = await self._server.nodes(), await self._tree.nodes()
+        online = tree.get(self._online)
+        if online is not None and online.owner == self._server.client.client_id:
+            raise BridgeError(
+                f"{self._server} is in the tree {self._tree} already, so there is nothing to join: "
+                "name a server outside of it with `eshet --server ADDRESS bridge nats`"
+            )
         of_server, of_tree = self._owned(server), self._owned(tree)
         self._log_conflicts(of_server.keys() & of_tree.keys())
         to_tree = _without(of_server, of_tree, self._tree)

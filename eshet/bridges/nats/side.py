@@ -20,10 +20,12 @@ class Node(NamedTuple):
     Args:
         kind: `"action"`, `"prop"`, `"event"` or `"state"`.
         is_copy: whether the bridge owns it.
+        owner: the id of its client; None if it is not known.
     """
 
     kind: str
     is_copy: bool
+    owner: object = None
 
 
 class Side:
@@ -54,7 +56,7 @@ class Side:
         """
         try:
             found = {
-                path: Node(kind, owner == self.client.client_id)
+                path: Node(kind, owner == self.client.client_id, owner)
                 async for path, kind, owner in list_nodes(self.client)
                 if owner is not None
             }

@@ -157,7 +157,8 @@ def test_the_rules_of_a_cluster_have_a_runner_and_its_runners_stand_below():
             {**member, "modules": ["hall"]},
             {**member, "modules": [], "publication": "3f2a91bc"},
             {**member, "modules": [], "publication": "", "publication_problem": "not 3f: missing"},
-            {"name": "cellar", "answers": False},
+            {"name": "cellar", "answers": False, "modules": ["lamp", "oven"]},
+            {"name": "shed", "answers": False, "modules": []},
         ],
         without_runner={"camera": "label == 'gpu'", "hall": ""},
     )
@@ -168,7 +169,8 @@ def test_the_rules_of_a_cluster_have_a_runner_and_its_runners_stand_below():
         "runner attic: 1 module, weight 2, labels up, draining",
         "runner attic: 0 modules, weight 2, labels up, draining, publication 3f2a91bc",
         "runner attic: 0 modules, weight 2, labels up, draining, publication none, not 3f: missing",
-        "runner cellar: does not answer",
+        "runner cellar: does not answer, runs lamp, oven",
+        "runner shed: does not answer",
         "camera: no runner of the cluster runs it, it needs a runner with label == 'gpu'",
         "hall: no runner of the cluster runs it",
     ]

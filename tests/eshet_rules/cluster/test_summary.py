@@ -25,6 +25,7 @@ def test_a_summary_counts_what_each_runner_runs_and_names_what_none_runs():
         "weight": 1.0,
         "draining": False,
         "runners": {"attic": 1, "cellar": 0},
+        "held": {"attic": ["hall"]},
         "without_runner": ["bath", "camera"],
         "needs": {"camera": "label == 'gpu'"},
     }
@@ -39,3 +40,16 @@ def test_modules_of_a_runner_that_is_gone_have_none():
     modules = Modules(runs={"hall": "1"}, excluded={}, helpers={})
     summary = summarize(fed.roster, attic.presence, ClusterSettings(), modules)
     assert (summary["runners"], summary["without_runner"]) == ({"attic": 0}, ["hall"])
+
+
+def test_a_message_has_room_for_a_summary_of_any_number_of_modules():
+    fed = FedRoster()
+    names = [f"module{number:04}" for number in range(3000)]
+    attic = fed.join("attic", names)
+    for name in names:
+        fed.lease(name, "attic")
+    modules = Modules(runs=dict.fromkeys(names, "1"), excluded={}, helpers={})
+    summary = summarize(fed.roster, attic.presence, ClusterSettings(), modules)
+    assert summary["runners"] == {"attic": 3000}
+    assert summary["held"]["attic"] == names[: len(summary["held"]["attic"])]
+    assert 1000 < len(summary["held"]["attic"]) < 2000

@@ -127,6 +127,20 @@ def test_the_page_has_a_url_for_others_only_where_they_can_open_it(settings, url
 
 
 @pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, "http://127.0.0.1:11238/"),
+        ({"address": "[::1]:80", "tls_cert": Path("x")}, "https://[::1]:80/"),
+        ({"address": "localhost:0"}, None),
+        ({"address": "192.0.2.7:11238"}, None),
+        ({"hosts": ("house.example",)}, None),
+    ],
+)
+def test_the_page_has_a_url_for_this_machine_where_only_that_can_open_it(settings, url):
+    assert WebSettings(**settings).local_url == url
+
+
+@pytest.mark.parametrize(
     ("address", "listen", "nats", "expected"),
     [
         (None, None, None, "127.0.0.1:11236"),

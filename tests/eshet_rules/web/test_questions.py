@@ -13,6 +13,7 @@ SUMMARY = {
     "cluster": "house",
     "runner": "attic",
     "runners": {"attic": 1, "cellar": 2, "old-shed": 1},
+    "held": {"cellar": ["hall", "lamp"]},
     "without_runner": ["camera", "oven"],
     "needs": {"camera": "label == 'gpu'"},
 }
@@ -66,7 +67,7 @@ async def test_a_silent_runner_is_left_out_until_it_has_answered(questions, othe
     assert await question.ask("why", "/hall") == {"old_shed": "/hall"}
     assert seconds() == began + 2
     assert question.gaps == [
-        "this is without what the runner cellar knows: it does not answer",
+        "this is without what the runner cellar knows: it does not answer, and runs hall, lamp",
     ]
     again = questions.begin()
     assert await again.ask("why", "/lamp") == {"old_shed": "/lamp"}
@@ -86,14 +87,15 @@ async def test_a_runner_that_refuses_a_request_is_named_with_the_reason(question
 
 
 async def test_modules_that_no_runner_runs_are_named_with_the_condition(questions):
-    assert questions.absences == [
-        "no runner of the cluster runs camera, which needs a runner with label == 'gpu'",
-        "no runner of the cluster runs oven",
+    assert questions.unknown_writers == [
+        "no runner of the cluster runs camera, which needs a runner with label == 'gpu': what it "
+        "writes is not known",
+        "no runner of the cluster runs oven: what it writes is not known",
     ]
 
 
 async def test_a_runner_in_no_cluster_asks_nobody(server):
     questions = Questions(SimpleNamespace(client=None, cluster=None))
     question = questions.begin()
-    assert (questions.cluster, questions.names, questions.absences) == (None, [], [])
+    assert (questions.cluster, questions.names, questions.unknown_writers) == (None, [], [])
     assert (await question.ask("why", "/lamp"), question.gaps) == ({}, [])

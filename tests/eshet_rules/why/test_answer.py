@@ -7,7 +7,7 @@ import pytest
 
 from eshet.unknown import Unknown
 from eshet_rules.audit.last_records import LastRecords
-from eshet_rules.audit.records import StatePublished, ValueSet
+from eshet_rules.audit.records.inputs_outputs import StatePublished, ValueSet
 from eshet_rules.why.answer import Facts, WhyAnswer
 from eshet_rules.why.explanation import explain
 from eshet_rules.why.memory import recall, recent_records

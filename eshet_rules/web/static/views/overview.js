@@ -2,7 +2,7 @@
  * The overview: problems first, then how much there is of everything, then the runner.
  */
 
-import {html} from "../vendor/htm-preact.js";
+import {html, useEffect} from "../vendor/htm-preact.js";
 import {get, post} from "../api.js";
 import {ActionError, useAction} from "../components/action.js";
 import {Cluster} from "../components/cluster.js";
@@ -14,6 +14,8 @@ import {Table} from "../components/table.js";
 import {Text} from "../components/text.js";
 import {Ago} from "../components/time.js";
 import {Content, Section, ViewHead, useLive, useView} from "../components/view.js";
+
+const PAUSE_OF_CLUSTER = 10_000; // milliseconds between two fetches, for the other runners
 
 function Subject({problem}) {
   const text = visible(problem.subject).slice(0, 160);
@@ -137,6 +139,16 @@ export function Overview() {
   });
   useLive("rules", view.reloadSoon);
   useLive("gone", view.reloadSoon);
+  const isInCluster = Boolean(cluster.data?.cluster);
+  useEffect(() => {
+    if (!isInCluster) return undefined;
+    const look = () => {
+      view.reloadSoon();
+      cluster.reloadSoon();
+    };
+    const timer = setInterval(look, PAUSE_OF_CLUSTER); // the others tell this page of no change
+    return () => clearInterval(timer);
+  }, [isInCluster, view.reloadSoon, cluster.reloadSoon]);
   const runner = view.data?.runner;
   return html`<div>
     <${ViewHead}

@@ -4,6 +4,7 @@
 
 import {html} from "../vendor/htm-preact.js";
 import {get, part} from "../api.js";
+import {OtherRules} from "../components/cluster.js";
 import {Status} from "../components/status.js";
 import {Table} from "../components/table.js";
 import {LiveValue, PathLink, RuleLink} from "../components/text.js";
@@ -52,11 +53,12 @@ export function Search({query}) {
   const view = useView(
     async (signal) => {
       const asked = {search, limit: MOST};
-      const [rules, paths] = await Promise.all([
+      const [rules, paths, cluster] = await Promise.all([
         get("rules", asked, signal),
         get("paths", asked, signal),
+        get("cluster", {search}, signal),
       ]);
-      return {rules, paths};
+      return {rules, paths, cluster};
     },
     [search],
   );
@@ -64,7 +66,7 @@ export function Search({query}) {
   return html`<div>
     <${ViewHead} title=${`Search: ${search}`} />
     <${Content} view=${view}
-      >${({rules, paths}) =>
+      >${({rules, paths, cluster}) =>
         html`<div>
           <${Section} title="Rules" count=${rules.total} side=${all("rules")}>
             <${Table}
@@ -75,6 +77,7 @@ export function Search({query}) {
               empty="No rule matches."
             />
           <//>
+          <${OtherRules} cluster=${cluster} />
           <${Section} title="Paths" count=${paths.total} side=${all("paths")}>
             <${Table}
               caption="Paths"
