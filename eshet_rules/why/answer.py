@@ -166,7 +166,7 @@ class WhyAnswer:
         for value in facts.values:
             yield f"{self.path} is {_text(value)} now"
         known = facts.known
-        if facts.kind == "action":
+        if facts.kind == "action" and known["is_recording"]:
             yield f"{self.path} is an action, and no call of it is recorded"
         elif known["writers"] and known["is_recording"]:
             yield (
@@ -186,8 +186,9 @@ class WhyAnswer:
                 yield f"{verb} by {', '.join(map(_rule, rules))}"
         for name, state, reason, *runner in known["stopped"]:
             yield f"{_at(name, runner)} is {state} now{f': {reason}' if reason else ''}"
-        for name, state, reason in known.get("naming", ()):  # not of a cluster
-            yield f"{name} names it and is {state} now{f': {reason}' if reason else ''}"
+        for name, state, reason, *runner in known.get("naming", ()):
+            reason = f": {reason}" if reason else ""
+            yield f"{_at(name, runner)} names it and is {state} now{reason}"
         if facts.owner is not None:
             yield provider_text(facts.owner)
         elif self.path not in facts.paths and self.explanation.record is None:

@@ -54,8 +54,10 @@ def merge_known(answers: Mapping[str, Known], further: Sequence[Mapping[str, Kno
         "is_recording": any(each["is_recording"] for each in answers.values()),
         "is_secret": any(each["is_secret"] for each in answers.values()),
         **{
-            name: [[*rule, runner] for runner, known in answers.items() for rule in known[name]]
-            for name in ("readers", "stopped", "writers")
+            name: [
+                [*rule, runner] for runner, known in answers.items() for rule in known.get(name, ())
+            ]
+            for name in ("naming", "readers", "stopped", "writers")
         },
     }
 

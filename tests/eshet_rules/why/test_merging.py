@@ -1,5 +1,8 @@
 """An explanation goes on at the runner of the rule that an input came from."""
 
+from datetime import UTC, datetime
+
+from eshet_rules.why.answer import Facts, WhyAnswer
 from eshet_rules.why.explanation import explain
 from eshet_rules.why.memory import recent_records
 from eshet_rules.why.merging import merge_known, unexplained
@@ -84,3 +87,12 @@ def test_of_several_runners_the_one_with_the_last_output_counts():
     whole = merge_known(answers, [])
     assert whole["outputs"]["/lamp"]["runner"] == "cellar"
     assert whole["skipped"] == {"/lamp": {"unchanged": 1}}
+
+
+def test_rules_that_do_not_run_and_name_the_path_are_named_with_their_runners():
+    failed = ["lamp.follow", "failed", "no such file"]
+    whole = merge_known({"attic": known(), "cellar": known(naming=[failed])}, [])
+    assert whole["naming"] == [[*failed, "cellar"]]
+    facts = Facts(whole, [], None, [], "the cluster house")
+    lines = list(WhyAnswer("/lamp", explained(whole), facts).lines(datetime.now(UTC)))
+    assert lines[0] == "lamp.follow at cellar names it and is failed now: no such file"
