@@ -111,8 +111,10 @@ def why(
         raise click.UsageError(
             f"--at {at:%Y-%m-%d %H:%M} is in the future; a time of an earlier day needs its date"
         )
-    if cluster and (audit or runner):
-        raise click.UsageError("--cluster reads from NATS: leave --audit and --runner out")
+    if cluster and (audit or runner or needed):
+        raise click.UsageError(
+            "--cluster reads what all runners share: leave --audit, --runner and --needed out"
+        )
     with exit_on_errors(), contextlib.ExitStack() as stack:
         facts = None
         damages = Damages()

@@ -290,6 +290,7 @@ def test_the_shared_trail_explains_what_runners_did_that_are_gone(
         assert (explained.stderr, explained.returncode) == ("", 0)
         past = command("eshet-rules", "why", "/lamp", "--at", "2h", "--cluster", "--config", config)
         assert past.stdout.startswith("/lamp: nothing is recorded of it until ")
-        wrong = house.run("why", "/lamp", "--cluster", "--runner", "attic")
-        assert (wrong.returncode, wrong.stdout) == (2, "")
-        assert "leave --audit and --runner out" in wrong.stderr
+        for options in (["--runner", "attic"], ["--needed"]):
+            wrong = house.run("why", "/lamp", "--cluster", *options)
+            assert (wrong.returncode, wrong.stdout) == (2, "")
+            assert "leave --audit, --runner and --needed out" in wrong.stderr
