@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
 from eshet.interpreter import HANDLE_RUN, context_of, set_ready_queue, task_of
@@ -36,6 +36,9 @@ MUCH: Final = 256
 SHARE: Final = 16
 """Number of steps that a rule then has in each turn, while others have some as well."""
 
+
+_PAUSE: Final = 0.01
+"""Seconds between two looks for input while there is some for suspended rules."""
 
 _MOST_FAILURES: Final = 100
 """Number of failures to continue after which the loop counts as broken."""
@@ -58,6 +61,9 @@ class FairQueue(deque[asyncio.Handle]):
         self._last: asyncio.Handle | None = None  # of the present round, if rules take turns
         self._is_interrupted = False
         self._are_suspended = False
+        self._suspended: set[int] = set()  # the ids of the handles that wait as rules are suspended
+        self.has_unread_input: bool = False
+        """Whether there is input for suspended rules, of which the system tells again and again."""
 
     def append(self, handle: asyncio.Handle) -> None:
         """Add a handle, and note that its scope is going to be active."""
@@ -83,13 +89,14 @@ class FairQueue(deque[asyncio.Handle]):
         return super().__len__()
 
     def suspend(self) -> None:
-        """Let the handles of all owners wait until `resume`."""
+        """Let the handles of all owners wait until `resume`; each only once."""
         self._are_suspended = True
         self._is_interrupted = False
 
     def resume(self) -> None:
         """Let them run again, in their order."""
-        self._are_suspended = False
+        self._are_suspended = self.has_unread_input = False
+        self._suspended.clear()
 
     def continue_round(self) -> None:
         """Let the next round be the rest of the present one, which an exception has left."""
@@ -128,9 +135,17 @@ class FairQueue(deque[asyncio.Handle]):
             owner = self._owner_of(handle)
             if owner is None:
                 runners.append(handle)
-            else:
+            elif not (self._are_suspended and self._is_repeated(handle)):
                 self._later.setdefault(owner, deque()).append(handle)
         return runners
+
+    def _is_repeated(self, handle: asyncio.Handle) -> bool:
+        """Whether a handle waits already: that of a reader of input, as nothing is read."""
+        if id(handle) in self._suspended:
+            self.has_unread_input = True
+            return True
+        self._suspended.add(id(handle))
+        return False
 
 
 class RuleLoop(asyncio.SelectorEventLoop):
@@ -153,6 +168,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
         """Called with an error that occurs again each time that the loop tries to continue."""
         self._failures = 0  # failures to continue since a step was run
         self._queue = FairQueue(_rule_of_handle)
+        self._selector_of_rules.queue = self._queue
         set_ready_queue(self, self._queue)
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
@@ -290,9 +306,12 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.on_wake: Callable[[], object] | None = None
+        self.queue: FairQueue | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """See `selectors.BaseSelector.select`."""
+        if timeout != 0 and self.queue is not None and self.queue.has_unread_input:
+            sleep(_PAUSE)  # else this would return at once, again and again
         ready = super().select(timeout)
         if self.on_wake is not None:
             self.on_wake()

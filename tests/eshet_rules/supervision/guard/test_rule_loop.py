@@ -13,6 +13,7 @@ import pytest
 from eshet.interpreter import task_of
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.rule import Rule
+from eshet_rules.supervision.guard import rule_loop
 from eshet_rules.supervision.guard.rule_loop import MUCH, SHARE, FairQueue, RuleLoop
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import RunScope, SupervisedRule
@@ -470,3 +471,39 @@ def test_a_rule_stands_still_while_it_is_suspended_and_then_goes_on(monkeypatch)
         "is suspended": {"runner"},
         "goes on": {"rule", "runner"},
     }
+
+
+def test_input_for_a_suspended_rule_waits_without_occupying_the_loop(monkeypatch):
+    received, naps = [], []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(rule_loop, "sleep", naps.append)
+        monkeypatch.setattr(loop._queue, "_owner_of", owner_of)
+        here, there = socket.socketpair()
+        with here, there:
+            here.setblocking(False)
+            loop.add_reader(here, receive, here)
+            loop.suspend_rules()
+            there.send(b"hello")
+            await asyncio.sleep(0.05)
+            assert [len(each) for each in loop._queue._later.values()] == [1]
+            assert received == []
+            assert naps
+            loop.resume_rules()
+            await asyncio.sleep(0.01)
+            assert received == [b"hello"]
+            count = len(naps)
+            await asyncio.sleep(0.01)
+            assert len(naps) == count
+            loop.remove_reader(here)
+
+    def receive(here):
+        with contextlib.suppress(BlockingIOError):
+            received.append(here.recv(10))
+
+    def owner_of(handle):
+        return "rule" if handle._callback is receive else None
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        runner.run(main())
