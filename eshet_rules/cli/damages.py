@@ -1,5 +1,6 @@
 """Damaged parts of the trail that a command has met."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -30,7 +31,8 @@ class Damages:
 
     def report(self, damage: "Damage") -> None:
         """Print a damaged part."""
-        if damage in self._known:
+        uncounted = replace(damage, lines=0)  # a reader that stops early does not count them
+        if damage in self._known or uncounted in self._known:
             return
         self._known.add(damage)
         self.exit_code = _DAMAGED

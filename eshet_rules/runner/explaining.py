@@ -72,7 +72,7 @@ class Explaining:
             "folder": self._folder,
             "is_recording": self._last is not None,
             "is_secret": self._redaction.hides(path),
-            "places": self._reloader.places_of(recalled["outputs"]),
+            "places": self._reloader.places_of({path, *recalled["outputs"]}),
             "naming": [_rule(each) for each in idle if each.rule in naming][:_MOST_RULES],
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
             "stopped": [_rule(each) for each in idle if each.rule in made],

@@ -20,7 +20,11 @@ _HEAD: Final = ("rule", "inputs", "outputs", "failed", "retries", "errors", "p50
 
 def table_lines(statistics: Statistics) -> Iterator[str]:
     """Iterate over the lines of a table for people."""
-    rows = [_HEAD, *(_row(name, each) for name, each in sorted(statistics.rules.items()))]
+    rows = [_row(name, each) for name, each in sorted(statistics.rules.items())]
+    if rows:
+        rows.insert(0, _HEAD)
+    else:
+        yield "no rule has received or sent anything in this time"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         name, *numbers, skipped = row

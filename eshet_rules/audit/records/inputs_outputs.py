@@ -24,7 +24,7 @@ __all__ = [
 
 WHYS: Final = {
     "unknown": "the value is unknown, or contains an unknown value",
-    "unchanged": "after a reload: the old version had sent the same value",
+    "unchanged": "after a reload or restart: the same value had been sent before",
     "shown": "the path shows the value already; of `yarp.drive`",
     "pretended": "rules are being checked, replayed, run in the shadow or tested; of `yarp.act`",
     "superseded": "a newer value arrived before this one was sent, or sent again",

@@ -496,6 +496,16 @@ def test_damage_anywhere_in_the_replayed_time_is_reported(at_night):
     assert (result.exit_code, result.stderr.count("it has damaged lines")) == (3, 1)
 
 
+def test_damage_that_two_readers_meet_is_reported_once(at_night):
+    lines = at_night.trail.read_bytes().splitlines(keepends=True)
+    door = next(n for n, each in enumerate(lines) if b'"path":"/door/open","value":false' in each)
+    lines[door] = lines[door].replace(b'"value":false', b'"value":true ')
+    at_night.trail.write_bytes(b"".join(lines))
+    assert "it has damaged lines" in at_night.why("/hall/lamp", needed=False).stderr
+    result = at_night.why("/hall/lamp")
+    assert (result.exit_code, result.stderr.count("it has damaged lines")) == (3, 1)
+
+
 def test_secret_values_stay_secret(asking):
     asking.write("eshet-rules.toml", '[log]\nredact = ["/alarm/*"]\n')
     text = f'{HEAD}\n@rule\nasync def alarm():\n    code = await yarp.event_listen("/alarm/code")\n'

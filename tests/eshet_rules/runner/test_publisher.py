@@ -1,5 +1,6 @@
 import asyncio
 import os
+import re
 
 import pytest
 
@@ -481,6 +482,18 @@ async def test_odd_arguments_are_refused_in_plain_words(house, publish, action, 
         await house.viewer.action_call(f"{BASE}/{action}", *arguments)
     assert error in house.log.find("control.request_refused")["error"]
     assert "Traceback" not in house.log.stream.getvalue()
+
+
+async def test_why_tells_the_line_of_an_output_that_only_the_trail_remembers(house, publish):
+    """As after a restart, before the rule has sent anything."""
+    house.write("hall.py", DRIVER.format(level=1))
+    await house.sets("/lamp")
+    await house.reload()
+    await publish(answers={"why": Explaining(house.reloader, None).why})
+    known = await house.viewer.action_call(f"{BASE}/why", "/lamp")
+    assert known["outputs"] == {}
+    [place] = known["places"]["/lamp"].values()
+    assert re.fullmatch(r"hall\.py:\d+", place)
 
 
 async def test_the_value_of_a_secret_path_is_not_told(house, publish):

@@ -94,8 +94,8 @@ def test_prometheus_reads_the_metrics():
         assert any(name.startswith(each) for each in helped)
 
 
-def test_an_empty_trail_has_no_metrics_but_a_table():
-    assert list(table_lines(counted([])))
+def test_an_empty_trail_has_no_metrics_and_says_so():
+    assert list(table_lines(counted([]))) == ["no rule has received or sent anything in this time"]
     assert [line for line in prometheus_lines(counted([])) if not line.startswith("#")] == []
 
 
