@@ -19,11 +19,11 @@ def not_callable(function: object, use: str, kind: type[_E]) -> _E:
     """Return an error for an argument that can't be called.
 
     If it is a coroutine, it is closed: otherwise Python would warn that it was never awaited, and
-    an `await` is not what is missing.
+    that is not the mistake.
 
     Args:
         function: the argument.
-        use: what it is for, such as `"the listener of /hall/motion"`.
+        use: its purpose, such as `"the listener of /hall/motion"`.
         kind: the class of the error.
     """
     if inspect.iscoroutine(function) and inspect.getcoroutinestate(function) == "CORO_CREATED":
@@ -36,7 +36,7 @@ def not_callable(function: object, use: str, kind: type[_E]) -> _E:
 
 
 def check_awaited(argument: object, kind: type[_E]) -> None:
-    """Raise an error if an argument is a coroutine, whose `await` is missing.
+    """Raise an error if an argument is a coroutine that was not awaited.
 
     Args:
         argument: the argument.

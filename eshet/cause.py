@@ -71,7 +71,7 @@ class Cause:
     def snapshot(self) -> list[Any]:
         """Return this cause as plain data, to be restored by another version.
 
-        That of a timer contains what has started the timer.
+        That of a timer contains the cause that started the timer.
         """
         data: list[Any] = [self.id, self.parent_id, self.kind, self.path]
         is_timer = self.kind == "timer"

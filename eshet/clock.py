@@ -24,7 +24,7 @@ def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
     """Return the wall clock as seconds since 1970-01-01 UTC.
 
     Args:
-        loop: the loop whose wall clock is used; by default the running one, or the system's clock
+        loop: the source of the wall clock; by default the running one, or the system's clock
             without a running loop.
     """
     if loop is None:

@@ -19,8 +19,8 @@ CLOSED_BY_PEER: Final = "the peer closed it"
 class Connector(Protocol):
     """A target to connect to: the address of a server, a server in this process, or NATS.
 
-    One whose attribute `is_in_process` is true is not pinged, as nothing is lost without notice.
-    One with an attribute `max_payload` accepts messages of up to so many bytes, instead of 64 KiB.
+    One with `is_in_process` set is not pinged, as nothing is lost without notice. One
+    with an attribute `max_payload` accepts messages of up to so many bytes, instead of 64 KiB.
     """
 
     async def connect(

@@ -68,7 +68,7 @@ ESHETException = EshetError
 class Disconnected(EshetError):
     """The client is not connected, or the connection ended before the answer arrived.
 
-    The request may or may not have taken effect: the protocol does not tell.
+    The request may or may not have taken effect: the protocol does not report that.
 
     Args:
         request: such as `"get /hall/lux"`; empty where there was none.
@@ -132,7 +132,7 @@ class NotAccepted(EshetError, ValueError):
 
     Args:
         value: the value.
-        wanted: what is accepted, such as `"a number from 5 to 30"`.
+        wanted: describes the accepted values, such as `"a number from 5 to 30"`.
     """
 
     def __init__(self, value: object, wanted: str) -> None:
@@ -147,7 +147,7 @@ class NotShown(EshetError):
     Args:
         path: of the state.
         value: the value to which it was set.
-        shown: what it shows.
+        shown: the value that it shows.
         seconds: how long it was waited for.
     """
 

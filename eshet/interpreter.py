@@ -60,8 +60,8 @@ _CPU_CLOCK_OF_THREAD: Final = 6
 def thread_frames() -> Mapping[int, FrameType]:
     """Return the current frame of each other thread, by the thread's ident.
 
-    There is no other way to find the threads that execute code of a rule. The frame of this thread
-    is left out: a frame that refers to itself keeps the variables of all its callers alive.
+    Python has no other way to find the threads that execute code of a rule. The frame of this
+    thread is left out: a frame that refers to itself keeps the variables of all its callers alive.
 
     Before Python 3.11.9, a garbage collection in the middle of it can deadlock the interpreter
     (https://github.com/python/cpython/issues/106883), so there is none.
@@ -98,7 +98,7 @@ def without_collections() -> Iterator[None]:
 def threads_by_ident() -> Mapping[int, threading.Thread]:
     """Return the running threads, by their idents, without a lock.
 
-    `threading.enumerate()` takes a lock: in a signal handler it would wait for ever, if the signal
+    `threading.enumerate()` takes a lock: in a signal handler it would wait forever, if the signal
     came while this thread held that lock.
     """
     any_threading: Any = threading
@@ -110,7 +110,7 @@ def processor_time(native_id: int) -> float | None:
     """Return the processor time of a thread of this process, in seconds.
 
     None if the thread has ended, or if the system is not Linux. Linux has a clock for each thread
-    (`clock_getcpuclockid(3)`), whose id is computed from the thread's id. The function of Python,
+    (`clock_getcpuclockid(3)`), with an id computed from the thread's id. The function of Python,
     `time.pthread_getcpuclockid`, crashes if the thread has ended.
 
     Args:
@@ -155,7 +155,7 @@ def set_ready_queue(loop: asyncio.BaseEventLoop, queue: deque[asyncio.Handle]) -
 def set_clock_resolution(loop: asyncio.BaseEventLoop, seconds: float) -> None:
     """Set how early a loop may call a timer, in seconds.
 
-    A loop whose clock jumps exactly to the next timer must not call a later one with it.
+    If its clock jumps exactly to the next timer, the loop must not call a later one with it.
     """
     any_loop: Any = loop
     any_loop._clock_resolution = seconds

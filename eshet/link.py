@@ -92,7 +92,7 @@ class LinkTransport(asyncio.Transport):
         self._is_held = True
 
     def release(self) -> None:
-        """Deliver what has arrived since `hold`, and resume normal delivery."""
+        """Deliver the data received since `hold`, and resume normal delivery."""
         self._is_held = False
         self._deliver()
         if self._is_lost:
@@ -107,7 +107,7 @@ class LinkTransport(asyncio.Transport):
             self._protocol.data_received(data)
 
     def _deliver(self) -> None:
-        """Deliver what has waited, unless it has to wait on."""
+        """Deliver the waiting data, unless it has to wait longer."""
         if self._unread and not (self._is_paused or self._is_held):
             data = b"".join(self._unread)
             self._unread.clear()
@@ -132,7 +132,7 @@ def link(
     Args:
         first: makes the protocol of the first end.
         second: makes that of the second end.
-        context: of the second end: what it begins does not belong to who writes; None if it does.
+        context: of the second end: its tasks do not belong to the writer; None if they do.
     """
     loop = asyncio.get_running_loop()
     ends = LinkTransport(loop, first()), LinkTransport(loop, second(), context)

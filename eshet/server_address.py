@@ -38,7 +38,7 @@ def parse_server_address(text: str) -> ServerAddress:
             such as `nats://house/flat`, see `NatsAddress.parse`.
 
     Raises:
-        ValueError: it is no address; the message contains no secret.
+        ValueError: it is not an address; the message contains no secret.
     """
     is_nats = text.startswith(("nats://", "tls://"))
     try:

@@ -25,7 +25,7 @@ def zone_of(tz: str | tzinfo | None) -> tzinfo:
     """Return a time zone by its name, or the system's.
 
     Raises:
-        ReactiveTypeError: there is no zone of that name.
+        ReactiveTypeError: the zone does not exist.
     """
     if isinstance(tz, tzinfo):
         return tz
@@ -46,7 +46,7 @@ def _not_a_zone(tz: object, why: str) -> ReactiveTypeError:
 
 
 def _advice_on(name: str) -> str:
-    """Return what is wrong with the name of a zone, with a similar name if there is one."""
+    """Return a hint about an unknown name of a zone: a similar name, if one exists."""
     zones = sorted(available_timezones())
     places = [zone for zone in zones if zone.lower().endswith(f"/{name.lower()}")]
     near = places or get_close_matches(name, zones, n=1)

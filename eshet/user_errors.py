@@ -63,7 +63,7 @@ Part = tuple[traceback.TracebackException, BaseException]
 
 
 class UnusableError(Exception):
-    """Replaces an exception whose class overrides special attributes."""
+    """Replaces an exception of a class that overrides special attributes."""
 
 
 def is_error(error: BaseException, kinds: type[Any] | tuple[type[Any], ...]) -> bool:

@@ -11,7 +11,7 @@ The packages and modules; imports go downwards only:
     runner           composes and runs everything else
     cluster          shares the modules of a rules folder among several runners
     graph            draws what rules read and write, and the inside of a rule
-    why_not          tells what would have to change for another value
+    why_not          lists the changes needed for another value
     reload           replaces running versions of modules
     config           eshet-rules.toml as typed settings
     supervision      runs rules under strategies, restarts them, protects the others

@@ -28,22 +28,22 @@
     ├── NoSharedTrail        no runner of a cluster has stored its trail in NATS
     ├── NotInCluster         a runner is in no cluster
     ├── NotPublishable       rules can't be published
-    ├── MostRemoved          rules would replace most of what is published, probably by mistake
+    ├── MostRemoved          rules would replace most of the published ones, probably by mistake
     ├── PublishedMeanwhile   someone else has published rules at the same time
     ├── PublicationNotFound  no publication has this hash, or several have
-    ├── PublicationDamaged   what is published can't be read
+    ├── PublicationDamaged   the published rules can't be read
     ├── RulesNotPublished    a rules folder has rules of its own, which are not replaced
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
     ├── NotRolledBack        a module can't be rolled back
     ├── NoRunner             no running runner was found, or it does not answer
     ├── RefusedByRunner      a runner answered a request with an error
-    ├── ClusterIncomplete    some runners of a cluster have not done what was asked of all
+    ├── ClusterIncomplete    some runners of a cluster have not carried out a request to all
     ├── TrailInUse           another runner writes this trail
     ├── NoTrail              this place has no trail
-    ├── PageNotServed        the page can't be served as it is configured
+    ├── PageNotServed        the page can't be served as configured
     ├── NotWritten           a file can't be written, or exists already
-    └── NotAnEshetServer     what listens at the address of the server does not answer like one
+    └── NotAnEshetServer     the server at the address does not answer like an ESHET server
 
 The facts of an error are attributes; its text is built from them.
 """
@@ -430,7 +430,7 @@ class NotReloaded(RulesError):
 
     Args:
         problems: the problem of each module, by its name.
-        committed: the modules whose changes were committed nevertheless.
+        committed: the modules with changes that were committed nevertheless.
     """
 
     def __init__(self, problems: Mapping[str, str], committed: Sequence[str] = ()) -> None:
@@ -636,7 +636,7 @@ class PublicationNotFound(RulesError):
 
 
 class PublicationDamaged(RulesError):
-    """What is published for a cluster can't be used.
+    """The rules published for a cluster can't be used.
 
     Args:
         problem: the problem.
@@ -721,7 +721,7 @@ class RefusedByRunner(RulesError):
 
 
 class ClusterIncomplete(RulesError):
-    """Some runners of a cluster have not done what was asked of all, or do not answer.
+    """Some runners of a cluster have not carried out a request to all, or do not answer.
 
     Args:
         problems: the problem of each of them, by its name.
@@ -834,7 +834,7 @@ class NotWritten(RulesError):
 
 
 class PageNotServed(RulesError):
-    """The page can't be served as it is configured.
+    """The page can't be served as configured.
 
     Args:
         problem: the problem, and what to do.

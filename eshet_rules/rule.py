@@ -92,7 +92,7 @@ class Rule:
 def _checking_names(make: Callable[_P, _T]) -> Callable[_P, _T]:
     """Return a method of `_RuleMaker` that names its arguments if one with another name is given.
 
-    The error of Python would name the method, which is not what the user has called.
+    The error of Python would name the method, which the user has not called.
     """
     parameters = inspect.signature(make).parameters.values()
     valid = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]

@@ -79,4 +79,4 @@ class OneThread:
     def _end(self, working: asyncio.Future[Any]) -> None:
         self._turn.release()
         if not working.cancelled():
-            working.exception()  # whoever waited for it may have gone
+            working.exception()  # its caller may have been cancelled

@@ -55,7 +55,7 @@ class RegistrationQueue:
             path: of the node.
             request: registers it.
             then: called when it is registered.
-            owner: what the node is, for errors, such as `"state of Hall lamp"`.
+            owner: describes the node in errors, such as `"state of Hall lamp"`.
         """
         self._add(_Waiting(path, owner, request, then))
 

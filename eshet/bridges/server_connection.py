@@ -42,7 +42,7 @@ async def claim_name(name: str, client: Client, register: Callable[[], Awaitable
 async def connections(client: Client) -> AsyncIterator[None]:
     """Yield once for each connection of a client to the server, when it is made.
 
-    Nodes may appear while there is no connection, so they have to be listed after each. The
+    Nodes may appear while the client is disconnected, so list them after each connection. The
     iteration ends when the client is closed.
     """
     seen: float | None = -1.0  # the time of the last reconnection; None for the first connection

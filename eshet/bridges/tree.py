@@ -30,7 +30,7 @@ _RESERVED: Final = frozenset({"bridge", "topic"})
 
 
 _AT_ONCE: Final = 50
-"""The number of devices whose values are published in one turn of the event loop."""
+"""How many devices publish their values in one turn of the event loop."""
 
 
 class DeviceTree:

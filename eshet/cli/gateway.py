@@ -31,7 +31,7 @@ class GatewayOptions:
         address: where it listens.
         tokens: the file of tokens; None for none.
         hosts: further names by which it is addressed.
-        origins: further origins whose pages may use it.
+        origins: further origins from which pages may use it.
 
     Raises:
         click.UsageError: an option is given without `--http`; from `of`.
@@ -97,7 +97,7 @@ def gateway_options(command: _F) -> _F:
 async def running_gateway(
     options: GatewayOptions, server: Server, tls: ssl.SSLContext | None, *, insecure: bool
 ) -> AsyncIterator[str]:
-    """Run a gateway within an `async with` statement, whose value is its URL.
+    """Run a gateway within an `async with` statement, and yield its URL.
 
     Args:
         options: of the gateway.

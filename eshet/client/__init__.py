@@ -13,7 +13,7 @@ The modules, from top to bottom; each imports only from those below it:
     registrations         the nodes that a client owns, listens to and observes; restored later
     callbacks             user callbacks, each with the context in which it was registered
     pending_request       requests without a task that waits for their replies
-    cause_relay           an observer of clients that only pass on what they receive
+    cause_relay           an observer of clients that only forward inputs
     observer              hooks for every input and output of a client; they create causes
     correlation           recognizes an input as the effect of an earlier output
     session               one connection: requests and their replies

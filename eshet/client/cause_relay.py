@@ -1,4 +1,4 @@
-"""Keeps the cause of an output through a client that only passes on what it receives."""
+"""Keeps the cause of an output through a client that only forwards its inputs."""
 
 from eshet.cause import Cause
 from eshet.client.observer import ClientObserver, InputTarget
@@ -7,13 +7,13 @@ __all__ = ["CauseRelay"]
 
 
 class CauseRelay(ClientObserver):
-    """The observer of clients whose inputs and outputs are not recorded, such as a bridge.
+    """The observer of clients without recorded inputs and outputs, such as a bridge.
 
     An input gets the cause of the output of which it is the effect, rather than a cause of its own:
     that would be a cause in the chain without a record.
 
     Args:
-        shared: the observer of the clients whose inputs and outputs are recorded.
+        shared: the observer of the recorded clients.
     """
 
     def __init__(self, shared: ClientObserver) -> None:

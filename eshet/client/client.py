@@ -295,7 +295,7 @@ class Client:
         get_callback: Callable[[], object],
         set_callback: ValueCallback | None = None,
     ) -> None:
-        """Register a property, whose value is requested from its owner at each get.
+        """Register a property; each get of it requests the value from its owner.
 
         Args:
             path: of the property.

@@ -125,7 +125,7 @@ class Inbox:
 
     @property
     def since(self) -> float | None:
-        """When the oldest entry began, whose first messages may have been handled already."""
+        """When the oldest entry began; its first messages may have been handled already."""
         return self._entries[0].since if self._entries else None
 
     def put(self, payload: bytes, now: float) -> None:

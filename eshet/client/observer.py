@@ -102,8 +102,8 @@ class ClientObserver:
     and with the cause, of the input or output.
 
     Args:
-        shared: another observer, whose outputs are found as well, and which finds those of this
-            one; None to find only those of the clients of this observer.
+        shared: another observer: each of the two finds the outputs of the other as well. None to
+            find only those of the clients of this observer.
     """
 
     def __init__(self, shared: "ClientObserver | None" = None) -> None:

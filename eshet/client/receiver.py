@@ -83,8 +83,8 @@ class Receiver:
 
         Args:
             handle: handles the payload of a message.
-            state_of: returns the path of the state whose value is in an overtaking message, or
-                None if there is none in it.
+            state_of: returns the path of the state that an overtaking message reports, or None if
+                it reports none.
             reject: called with a ProtocolError of a message that has waited.
         """
         self._loop = asyncio.get_running_loop()

@@ -34,7 +34,7 @@ async def list_directory(client: Client, path: str) -> list[Any]:
 
     Raises:
         Disconnected: the client is not connected.
-        ErrorValue: there is no such path.
+        ErrorValue: the path does not exist.
     """
     try:
         found = await client.action_call("/meta/ls", path)

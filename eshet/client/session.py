@@ -274,7 +274,7 @@ class ClientSession:
         handler(self, payload)
 
     def _state_of(self, payload: bytes) -> bytes | None:
-        """Return the path of the observed state whose value is in a reply, if there is one."""
+        """Return the path of the observed state that a reply reports, if any."""
         if payload[0] not in _STATE_REPLIES:
             return None
         request = self._requests.get(payload[1] << 8 | payload[2])

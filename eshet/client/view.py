@@ -310,7 +310,7 @@ class _HeldCallback(Callback):
             answer.fail(_NOT_THERE_YET)
         else:
             if not self._unanswered:
-                # It may be asked by what has to end before the release.
+                # The caller may have to end before the release.
                 asyncio.get_running_loop().call_later(_HELD_WITHIN, self._fail_unanswered)
             self._unanswered.append((args, answer))
 
@@ -359,7 +359,7 @@ class _Registrar(Registrar):
         return path in self._late
 
     async def registered(self, path: bytes) -> None:
-        """Wait until a node is registered whose path was not free."""
+        """Wait until a node is registered that waited for its path to be free."""
         if path in self._late:
             await asyncio.wait([self._late[path]])
 

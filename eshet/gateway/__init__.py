@@ -11,11 +11,11 @@
     connection            one HTTP connection: its deadlines, and its answers to broken requests
     connections           all connections: how many there may be, in all and from one peer
     login                 the routes that exchange a token for a cookie
-    access                Access: which requests are answered; require: what a request may do
+    access                Access: which requests are answered; require: checks the scope of one
     hosts                 host names and origins that requests may name
     guesses               how long a peer has to wait after wrong tokens
-    tokens                TokenFile: tokens of programs and people, of which only hashes are kept
-    remedies              what refusals advise
+    tokens                TokenFile: tokens of programs and users, of which only hashes are kept
+    remedies              the advice in refusals
     refusals              the log of refused requests
     answers               answers as JSON, and HttpError: an error that becomes one
     headers               the security headers of every answer

@@ -78,16 +78,16 @@ class Access:
     """The access control of everything that one server answers.
 
     Args:
-        tokens: the accepted tokens; None for none, and then nobody can act.
+        tokens: the accepted tokens; None for none, and then no request can act.
         hosts: names by which the server is addressed, beside those of loopback; see `HostList`.
-        origins: origins whose pages may send requests, beside the server's own; see `OriginList`.
+        origins: origins from which pages may send requests, beside its own; see `OriginList`.
         public: whether other machines can reach the server, so that reading needs a token as well.
             `listening.serve` sets it for an address that is not one of loopback.
         limits: of the server.
-        remedies: what refusals advise.
+        remedies: the advice in refusals.
         hides: returns whether the values of a path are secret: only who may act reads them.
-        on_act: called before somebody sets, calls or emits something by the gateway, with the
-            caller, the word for it, and the path.
+        on_act: called before a request sets, calls or emits something, with its caller, the word
+            for it, and the path.
         log: for refused requests, and errors of handlers.
 
     Raises:
@@ -121,11 +121,11 @@ class Access:
 
     @property
     def is_reading_open(self) -> bool:
-        """Whether reading needs no token: on loopback, and where there are no tokens at all."""
+        """Whether reading needs no token: on loopback, and in a gateway without tokens."""
         return not self.public or self.tokens is None
 
     def scope_to_read(self, path: str) -> Scope:
-        """Return what a caller needs for reading a path, or the values of all paths for `""`."""
+        """Return the scope needed to read a path, or the values of all paths for `""`."""
         if self._hides is None or (path and not self._hides(path)):
             return Scope.READ
         return Scope.ACT
@@ -319,7 +319,7 @@ def require(request: web.Request, scope: Scope) -> None:
 
 
 def open_to_all(handler: _F) -> _F:
-    """Mark a handler whose answer everybody may read, such as the page for the login."""
+    """Mark a handler as open to all callers, such as the page for the login."""
     handler.is_open_to_all = True  # type: ignore[attr-defined]
     return handler
 

@@ -17,7 +17,7 @@ class HttpError(Exception):
     Args:
         status: of the answer, such as 404.
         error: for programs: a word such as `not_found`, or another value.
-        message: for a person: what is wrong, where, and what to do.
+        message: for the user: the mistake, its place, and the remedy.
         headers: further headers of the answer.
     """
 

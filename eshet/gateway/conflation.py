@@ -31,7 +31,7 @@ class Item(NamedTuple):
 
 
 class Waiting:
-    """What waits to be sent to one client."""
+    """The messages that wait to be sent to one client."""
 
     def __init__(self) -> None:
         self.changed: Final = asyncio.Event()

@@ -107,7 +107,7 @@ class HttpConnection(web.RequestHandler):
             self._refusals.refused(self.host, _SLOW, "a request")
             transport.write(_raw_answer("408 Request Timeout"))
         self.force_close()
-        # The client may not read what is still to be sent to it.
+        # The client may not read the rest of the output.
         asyncio.get_running_loop().call_later(_FLUSH_WITHIN, transport.abort)
 
     # --- asyncio.Protocol ---------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Busy(asyncio.Protocol):
 
 
 def _raw_answer(status: str, headers: str = "") -> bytes:
-    """Return an answer without a body, for a client whose request was not read."""
+    """Return an answer without a body, for a request that was not read."""
     lines = [f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()]
     return (
         f"HTTP/1.1 {status}\r\n{''.join(lines)}Cache-Control: no-store\r\n{headers}"

@@ -30,7 +30,7 @@ _INTERVAL: Final = 0.1
 _COMMENT: Final = 15.0
 """After this time without a message a comment is sent, by which a lost connection is noticed."""
 _WRITE_WITHIN: Final = 60.0
-"""How long a client may take to read what was sent, in seconds."""
+"""How long a client may take to read the output, in seconds."""
 _MAX_PATHS: Final = 500
 
 
@@ -100,7 +100,7 @@ class EventRoutes:
 
 
 async def _send_all(request: web.Request, answer: web.StreamResponse, waiting: Waiting) -> None:
-    """Send what waits, until the client goes, or its token is removed."""
+    """Send the waiting messages, until the client goes or its token is removed."""
     caller = caller_of(request)
     while caller.may(Scope.READ):
         text = "".join(map(_text, waiting.take())) or ":\n\n"

@@ -59,5 +59,5 @@ class Gateway:
             await WebSocketSession(socket, connector, self._access, caller, self._log).run()
         finally:
             if socket.close_code in (None, WSCloseCode.ABNORMAL_CLOSURE) and request.transport:
-                request.transport.abort()  # the client does not read what is still to be sent
+                request.transport.abort()  # the client does not read the rest of the output
         return socket

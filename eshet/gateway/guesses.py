@@ -1,6 +1,6 @@
 """How long a peer has to wait after wrong tokens. No I/O.
 
-A token has 256 random bits, which nobody guesses: waiting keeps the log short and the processor
+A token has 256 random bits and can't be guessed: waiting keeps the log short and the processor
 idle. So a right token is accepted at any time, also from a peer that has to wait. Otherwise one
 program could lock out all others behind the same proxy.
 """

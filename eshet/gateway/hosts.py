@@ -53,7 +53,7 @@ class HostList:
 
 
 class OriginList:
-    """The origins whose pages may send requests.
+    """The origins from which pages may send requests.
 
     The origin of the server itself is always allowed.
 

@@ -1,14 +1,15 @@
 """Values as JSON, without loss, in both directions.
 
-JSON that is exact stays as it is. For everything else there is an object with one key:
+A value that JSON can express exactly is unchanged. Any other is an object with one key:
 
     bytes                               {"$bytes": "aGFsbG8="}, as base64
     NaN and infinities                  {"$float": "NaN"}, "Infinity" or "-Infinity"
     integers outside of ±(2^53 - 1)     {"$int": "9007199254740993"}
     maps with keys that are not text    {"$map": [[key, value], …]}
 
-A map whose one key begins with `$` is written as `$map` as well, so reading is unambiguous. A float
-without a fraction keeps its point (`1.0`), which readers such as JavaScript's drop.
+A map with a single key that begins with `$` is written as `$map` as well, so reading is
+unambiguous. A float without a fraction keeps its point (`1.0`), which readers such as JavaScript's
+drop.
 """
 
 import base64
@@ -27,7 +28,7 @@ __all__ = ["InvalidJson", "dumps", "loads"]
 MAX_EXACT: Final = 2**53 - 1
 """The largest integer that every reader of JSON reads exactly."""
 
-_LOWEST, _HIGHEST = -(2**63), 2**64 - 1  # what the protocol carries
+_LOWEST, _HIGHEST = -(2**63), 2**64 - 1  # the integers of the protocol
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _FLOATS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -36,8 +37,8 @@ class InvalidJson(ValueError):
     """A text is not the JSON of a value.
 
     Args:
-        problem: what is wrong.
-        position: the character at which it is wrong; None if it is wrong as a whole.
+        problem: describes the mistake.
+        position: the character at which it is; None if the whole text is wrong.
     """
 
     def __init__(self, problem: str, position: int | None = None) -> None:

@@ -38,7 +38,7 @@ async def serve(
     insecure: bool = False,
     log: logging.Logger = _log,
 ) -> AsyncIterator[str]:
-    """Answer HTTP requests within an `async with` statement, whose value is the URL.
+    """Answer HTTP requests within an `async with` statement, and yield the URL.
 
     The routes `/login`, `/logout` and `/access` are added. At the end, streams are closed, and
     other requests have a second to be answered.
@@ -57,7 +57,7 @@ async def serve(
     """
     access.public |= await check_address(address, access, tls, insecure=insecure)
     app = _application(app_or_routes, access)
-    # A request whose client has gone is not answered, so its handler is cancelled.
+    # When the client of a request has gone, its handler is cancelled.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_GRACE)
     await runner.setup()
     try:
@@ -108,7 +108,7 @@ async def _listening(
     tls: ssl.SSLContext | None,
     log: logging.Logger,
 ) -> AsyncIterator[int]:
-    """Listen within an `async with` statement, whose value is the port."""
+    """Listen within an `async with` statement, and yield the port."""
     manager = runner.server
     assert manager is not None  # noqa: S101 - set up by the caller
     connections = Connections(access.limits)

@@ -58,7 +58,7 @@ async def _logout(request: web.Request) -> web.StreamResponse:
 
 @open_to_all
 async def _access(request: web.Request) -> web.StreamResponse:
-    """Say what the request may do."""
+    """Return the rights of the request, and whether it is encrypted."""
     return _describe(request, caller_of(request))
 
 

@@ -33,7 +33,7 @@ ERROR_VALUE: Final = 520
 
 
 class _NotJson(Exception):
-    """The body is not the JSON of what the request needs.
+    """The body is not JSON, or not of the kind that the request needs.
 
     Args:
         text: of the answer.
@@ -141,7 +141,7 @@ def _path(request: web.Request) -> str:
 
 
 def _acting(request: web.Request, action: str) -> str:
-    """Note what is about to be done, and return its path."""
+    """Report that an action is about to be done, and return its path."""
     caller, path = caller_of(request), _path(request)
     caller.access.on_act(caller, action, path)
     return path

@@ -1,4 +1,4 @@
-"""What refusals advise: how the user of this server changes what it accepts."""
+"""The advice in refusals: how the user lets the server accept such requests."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Tokens of programs and people, and the private file that keeps their hashes.
+"""Tokens of programs and users, and the private file that keeps their hashes.
 
     tokens = TokenFile(Path("tokens.json"))
     text = tokens.add("phone", Scope.ACT, now)      # shown once: the file has only its hash
@@ -38,7 +38,7 @@ _MAX_TOKEN: Final = 200  # characters
 
 
 class Scope(enum.StrEnum):
-    """What the owner of a token may do."""
+    """The rights that a token gives."""
 
     READ = "read"
     """Get, observe, listen and list."""
@@ -46,7 +46,7 @@ class Scope(enum.StrEnum):
     """Also set, call, emit, and provide nodes."""
 
     def includes(self, other: "Scope") -> bool:
-        """Whether this scope is enough for what the other one is for."""
+        """Whether this scope gives all rights of the other one."""
         return self is Scope.ACT or other is Scope.READ
 
 
@@ -55,7 +55,7 @@ class TokenFileError(EshetError):
 
     Args:
         path: of the file.
-        problem: what is wrong, and what to do.
+        problem: describes the problem and the remedy.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -70,10 +70,10 @@ class Token:
 
     Args:
         name: who has it, such as `phone`.
-        scope: what it allows.
+        scope: its rights.
         created: when it was made, as ISO 8601 in UTC.
         sha256: the hash of its text, in hexadecimal. It needs no salt, and no slow hash: unlike a
-            password, the text has 256 random bits, which nobody can guess.
+            password, the text has 256 random bits, and can't be guessed.
     """
 
     name: str
@@ -100,7 +100,7 @@ class TokenFile:
 
         Args:
             name: who will have it: up to 60 letters A-Z, digits, `_`, `.` and `-`.
-            scope: what it allows.
+            scope: its rights.
             now: the wall clock, in seconds since 1970-01-01 UTC.
 
         Raises:
@@ -143,7 +143,7 @@ class TokenFile:
         return tokens.get(_hash(text))
 
     def check(self, text: str) -> Scope | None:
-        """Return what the token with this text allows; None as in `find`."""
+        """Return the scope of the token with this text; None as in `find`."""
         token = self.find(text)
         return None if token is None else token.scope
 
@@ -151,7 +151,7 @@ class TokenFile:
         """Remove a token, which is then refused.
 
         Raises:
-            TokenFileError: there is no such token, or the file can't be read or written.
+            TokenFileError: the token does not exist, or the file can't be read or written.
         """
         tokens = self._load()
         rest = [token for token in tokens.values() if token.name != name]
@@ -189,7 +189,7 @@ _NOT_TOKENS: Final = "is not a file of tokens: choose another one, or make one w
 
 def _read(path: Path) -> list[Token]:
     try:
-        # Without waiting: a pipe has nobody who writes to it, and would stop the event loop.
+        # Without waiting: to open a pipe without a writer would block the event loop.
         descriptor = open_private(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(_checked(path, descriptor), "rb") as file:
             content = json.loads(file.read(_MAX_SIZE))

@@ -69,7 +69,7 @@ _HEAD: Final = 3
 """The length of a payload's code and id."""
 
 _READING: Final = (Get, EventListen, StateObserve, StateObserveT, Ping, Reply, ReplyError)
-"""What a client without the scope `act` may send; a reply is only sent by an owner."""
+"""The messages that a client without the scope `act` may send; only an owner sends replies."""
 _READING_ACTIONS: Final = frozenset(
     {"/meta/ls", "/meta/tree", "/meta/clients", "/meta/stats", "/meta/unregister"}
 )
@@ -262,7 +262,7 @@ class WebSocketSession:
         if isinstance(message, WithPath) and not is_path(message.path):
             self._fail(number, "invalid_path")
             return
-        # What an owner changes or emits is no action of a person, and may be very much.
+        # Changes and emissions by an owner are not actions of a person, and may be many.
         if isinstance(message, Set | ActionCall) and not _is_reading(message):
             action = "set" if isinstance(message, Set) else "call"
             self._access.on_act(self._caller, action, message.path)

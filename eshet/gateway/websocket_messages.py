@@ -87,7 +87,7 @@ class Fault(Exception):
     """The client sent a message that is not one of the protocol: its connection is closed.
 
     Args:
-        problem: what is wrong with the message.
+        problem: describes the mistake in the message.
     """
 
     def __init__(self, problem: str) -> None:

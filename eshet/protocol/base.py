@@ -113,5 +113,5 @@ class ProtocolSide:
         raise NotImplementedError
 
     def handle_deadline(self, now: float) -> None:
-        """Do what is due at this time, if anything."""
+        """Carry out the actions due at this time, if any."""
         raise NotImplementedError

@@ -32,7 +32,7 @@ class ClientProtocol(ProtocolSide, Generic[T]):
     Args:
         client_id: packed; None to have the server allocate one.
         timeouts: how long each side waits for the other; None for a connection that can't be lost
-            without notice: then there are no pings.
+            without notice, and so needs no pings.
         now: the time.
         accepts_long: whether the server may send long frames.
     """

@@ -235,8 +235,7 @@ def map_to(source: object, value: object) -> AnyReactive:
 
     Args:
         source: the Event, or Value.
-        value: what to emit; may be a Value, whose current value is emitted. `NoValue` is not
-            emitted; `Unknown` is.
+        value: the payload; of a Value, its current value. `NoValue` is not emitted; `Unknown` is.
     """
     return apply(Lifted(_mapped), [value_to_event(ensure_reactive(source)), value])
 
@@ -371,8 +370,8 @@ def hysteresis(source: object, low: object, high: object) -> object:
     """Return a Value that is True from above `high` until below `low`.
 
     Between them it stays unchanged, and is False at first. While the source or a bound is absent so
-    is the result, and the previous result is forgotten; NaN counts as `Unknown`. Decide what an
-    absent result means: end with `yarp.default(…, False)` or True, whichever is safe.
+    is the result, and the previous result is forgotten; NaN counts as `Unknown`. Decide on the
+    meaning of an absent result: end with `yarp.default(…, False)` or True, whichever is safe.
 
     Args:
         source: a Value, or an Event of numbers.

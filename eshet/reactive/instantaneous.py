@@ -1,5 +1,5 @@
 # ruff: noqa: N816 - some names are those of the operator module, such as countOf.
-"""The operators of plain yarp whose names say that the result is instantaneous: an Event.
+"""The operators of plain yarp that are named after their instantaneous result: an Event.
 
 Each is like the operator of the same name, but also emits at each change of a Value.
 """

@@ -260,7 +260,7 @@ def _attribute(self: Value[object], name: builtins.str) -> Reactive[object]:
 
 
 _CALL_BACK: Final = ("on_value_changed", "subscribe")
-"""Methods whose misspelt names would be silent: an unknown value has any attribute."""
+"""Methods for which a misspelt name would raise no error: an unknown value has any attribute."""
 
 _OF_OTHERS: Final = frozenset(("on_change", "on_changed", "on_event", "on_value"))
 """Names that Events, and other libraries, have for `on_value_changed`."""

@@ -3,10 +3,10 @@
 server         Server: its listeners and the connected clients
 session        one connection of one client
 meta           the nodes under `/meta`, by which the server describes itself
-shared         a router whose tree is shared with those of other servers
-departed       what a client with a lease leaves behind for the next holder of the lease
+shared         a router that shares its tree with those of other servers
+departed       the nodes and requests that a client leaves to the next holder of its lease
 succession     the events for clients that follow one another
-held_events    the events that wait for a client which continues what another one did
+held_events    the events that wait for a client which continues the work of another one
 router         carries out the messages of clients, answers pings, and notifies others
 tree           nodes, their owners, listeners and values
 backlog        output that waits for a slow reader

@@ -28,8 +28,8 @@ class Limits:
         soft_queue: how much output may wait for one client for any time.
         soft_time: for how long more than that may wait.
         hard_queue: how much output may wait at all.
-        stall: how long reading pauses for a client that sends to another whose queue is just over
-            `soft_queue`; four times as long if that queue is twice as full, and so on.
+        stall: how long reading from a client pauses if it sends to another one with a queue just
+            over `soft_queue`; four times as long if that queue is twice as full, and so on.
 
     Raises:
         ValueError: a limit is not a positive number.

@@ -31,7 +31,7 @@ class Owner(Protocol):
         ...
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
-        """Forward a request to the owner, whose answer goes to the asking client; now or later.
+        """Forward a request to the owner; its answer goes to the asking client, now or later.
 
         Args:
             asked: the asking client, and the id of its request.

@@ -1,9 +1,9 @@
-"""A router whose tree is shared with the routers of other servers. No I/O.
+"""A router that shares its tree with the routers of other servers. No I/O.
 
 Its tree has the nodes of all servers. A node of another server has an owner that forwards requests
 to that server. A client of this server becomes the owner of a node when the other servers agree:
-until then its registration is a claim, which keeps what waits for the decision, and owns the node
-unless another server has it.
+until then its registration is a claim, which keeps the messages that wait for the decision, and
+owns the node unless another server has it.
 """
 
 from collections import defaultdict
@@ -109,7 +109,7 @@ class Uplink(Protocol):
         ...
 
     def is_newest(self, lease: Lease) -> bool:
-        """Whether there is no newer lease of its role, as far as is known."""
+        """Whether this is the newest lease of its role, as far as is known."""
         ...
 
     def joined(self, peer: Peer) -> None:
@@ -193,11 +193,11 @@ class SharedRouter(Router):
         return any(peer.asked for peer in peers if peer.lease and peer.lease.role == role)
 
     def end_holding(self, lease: Lease) -> None:
-        """Send the clients with a lease what waits for them, as they can handle events now."""
+        """Send the clients with a lease their waiting events, as they can handle events now."""
         self._to_flush |= dict.fromkeys(self.succession.end_holding(lease))
 
     def forget(self, departed: Departed) -> None:
-        """Drop what a client has left, except for what others have taken by now."""
+        """Drop the nodes and requests of a departed client, except those taken by others."""
         for node in self.tree.nodes_of(departed):
             self.remove(node)
             self.uplink.release(node.path)
@@ -207,7 +207,7 @@ class SharedRouter(Router):
             self._to_flush[asker] = None
 
     def flush_later(self, peer: Peer) -> None:
-        """Send what waits for a client when `flush` is called."""
+        """Send a client its waiting messages when `flush` is called."""
         self._to_flush[peer] = None
 
     def cut_off(self, peer: Peer, reason: str) -> None:
@@ -235,11 +235,11 @@ class SharedRouter(Router):
             self.uplink.departed(departed)
 
     def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
-        """See `Router.handle`. A client whose lease has ended is cut off instead."""
+        """See `Router.handle`. If the lease of the client has ended, it is cut off instead."""
         lease = peer.lease
         if lease is not None and not (lease.is_valid and self.uplink.is_newest(lease)):
             self.cut_off(peer, f"its lease of {lease.role} (token {lease.token}) has ended")
-            for _ in payloads:  # they are dropped: a caller with more would call again, for ever
+            for _ in payloads:  # they are dropped: a caller with more would call again, forever
                 pass
             return True
         return super().handle(peer, payloads)
@@ -266,7 +266,7 @@ class SharedRouter(Router):
         return register
 
     def decide(self, claim: Claim, error: str | None = None, *, keeps_value: bool = False) -> bool:
-        """Carry out the decision about a claim, and then what has waited for it.
+        """Carry out the decision about a claim, and then the messages that have waited for it.
 
         Args:
             claim: the claim.

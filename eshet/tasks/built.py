@@ -35,7 +35,7 @@ Task = Callable[[], Awaitable[object]]
 
 
 class SendingTask:
-    """The base of tasks whose attempts consist of sending one request and receiving its reply."""
+    """The base of tasks that send one request in each attempt and receive its reply."""
 
     __slots__ = ()
 

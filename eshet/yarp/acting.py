@@ -25,7 +25,7 @@ __all__ = ["Pretence", "act", "current_pretence"]
 
 
 class Pretence:
-    """Whether `act` only records what it would call.
+    """Whether `act` only records its calls, instead of making them.
 
     Args:
         is_on: whether it does.
@@ -159,7 +159,7 @@ class _ActTask:
         self.cause: Final = current.get()
         self.arguments: Final = arguments
         self._sink = sink
-        # Without a cause nobody asks for them.
+        # Without a cause they are not needed.
         self._inputs = None if self.cause is None else sink.inputs.now()
 
     def __repr__(self) -> str:

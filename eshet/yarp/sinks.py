@@ -84,8 +84,7 @@ async def set_value(
 
     Args:
         path: of the state or property.
-        value: a Value, whose initial and subsequent values are set, or an Event, whose emissions
-            are set.
+        value: a Value, to set its initial and subsequent values, or an Event, to set its emissions.
         client: the client to use instead of the default one.
         strategy: how set requests are run. Their errors are reported, and not raised here.
 

@@ -355,7 +355,7 @@ def file_backed_value(
     """Return a Value that is loaded from a JSON file, and stored there now and at each change.
 
     Args:
-        filename: the path of the file. If there is no file, or if it can't be read, which is
+        filename: the path of the file. If the file does not exist, or can't be read, which is
             reported, the Value starts with `initial_value`. A file that can't be read is renamed,
             with `.unreadable` at the end of its name.
         initial_value: the value without a file.

@@ -32,7 +32,7 @@ _DEEPEST: Final = 100
 
 
 def text_of(value: object) -> str:
-    """Return a text as it is, and the complete `repr` of any other object; never raises."""
+    """Return a text unchanged, and the complete `repr` of any other object; never raises."""
     is_text = issubclass(type(value), str)
     return encodable(str.__str__(value)) if is_text else safe_repr(value, sys.maxsize)
 

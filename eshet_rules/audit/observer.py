@@ -286,7 +286,8 @@ class RecordingObserver(ClientObserver):
     def _after(self, cause: Cause | None) -> tuple[str | None, float | None]:
         """Return the input that led to an output with this cause.
 
-        If that is a timer, or several of them, return what has armed the first one, and its age.
+        If that is a timer, or several of them, return the input that armed the first one, and its
+        age.
         """
         if cause is None:
             return None, None

@@ -106,7 +106,7 @@ class Tail:
             self._source = None
 
     def read(self) -> Part | Gap | None:
-        """Return the next lines, or that there is a gap before them; None if there are no more.
+        """Return the next lines, or that there is a gap before them; None at the end.
 
         Raises:
             OSError: the trail can't be read.
@@ -223,7 +223,7 @@ class _Plain:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether lines that were read are no longer in the file."""
+        """Whether the file has become shorter than the part already read."""
         return os.fstat(self._file.fileno()).st_size < self.offset
 
     def read(self) -> bytes:

@@ -69,8 +69,7 @@ def file_to_read(place: Path, *, must_exist: bool = True) -> Path:
         must_exist: whether a trail has to be there already.
 
     Raises:
-        NoTrail: there is no trail, or it is not a regular file: a pipe may have no end, and nobody
-            may write to it.
+        NoTrail: the trail does not exist, or is not a regular file: reading a pipe may never end.
     """
     file = open_file(place)
     if must_exist and not file.exists() and not closed_files(file):
@@ -240,7 +239,7 @@ class Trail:
         self._prepared_for = time[:_SECOND]
 
     def _leave_if_moved(self) -> None:
-        """Close the file if its records are no longer at its path, and count them as lost."""
+        """Close the file if its records are not at its path any more, and count them as lost."""
         if self._fd is None or self._identity is None:
             return
         identity, size = _identity_at(self.file)

@@ -15,7 +15,7 @@ class Severity(enum.StrEnum):
     """How bad a finding is."""
 
     ERROR = "error"
-    """A rule can't run, or does not work as it is written."""
+    """A rule can't run, or does not work as written."""
     WARNING = "warning"
     """Probably a mistake."""
     NOTE = "note"
@@ -97,8 +97,7 @@ class Finding:
 def sorted_findings(found: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order of files and lines, each once.
 
-    Of several at one line, a failure is left out if another one tells its reason: one that is as
-    severe as the failure.
+    Of several at one line, a failure is left out if another one that is as severe gives its reason.
     """
     unique: dict[tuple[Path, int, str, str], Finding] = {}
     for each in found:

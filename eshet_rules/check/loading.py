@@ -1,6 +1,6 @@
 """Loads the rules beside the house: in virtual time, on a server in this process.
 
-Nothing of ESHET leaves the process: there is no socket, no bridge to devices, and no state folder.
+Nothing of ESHET leaves the process: it uses no socket, no bridge to devices, and no state folder.
 The code of the rules runs as in the runner, with all that it does itself at its import and in its
 set-up.
 """
@@ -84,7 +84,7 @@ class SinkOfRule(NamedTuple):
 
 @dataclass
 class Loaded:
-    """What is known of the rules after they were loaded.
+    """Facts about the loaded rules.
 
     Attributes:
         records: the messages of the log.
@@ -95,7 +95,7 @@ class Loaded:
         feedbacks: rule and path of each sink that sets the path that it follows.
         kinds: the kinds of all nodes, by path: as the first rule uses the path.
         provided: the paths that the rules provide.
-        failed: the full names of the rules whose set-up has failed.
+        failed: the full names of the rules with a failed set-up.
         stood_in: the rules for which a path was provided here instead of by the house, each with
             the path.
         exits: where rules call `sys.exit()`, other than in their set-up.
@@ -207,7 +207,7 @@ class _Loading:
         gc.collect()  # so that Python warns of coroutines that were never awaited
 
     async def _start_again(self, reloader: Reloader, stand_ins: StandIns) -> None:
-        """Start the rules again whose set-up failed as the house is not there."""
+        """Start the rules again that could not be set up without the house."""
         known = 0
         for _ in range(_MOST_STARTS):
             records = self._records()

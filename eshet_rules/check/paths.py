@@ -46,7 +46,7 @@ def _two_writers(loaded: Loaded) -> Iterator[Finding]:
         if sink.holds:
             held.add(sink.path)
     for path, rules in sorted(writers.items()):
-        if len(rules) < 2 or path not in held:  # drivers alone are no rivals
+        if len(rules) < 2 or path not in held:  # drivers alone are not rivals
             continue
         names = list(dict.fromkeys(rules))
         *others, last = dict.fromkeys(

@@ -161,7 +161,7 @@ def _taken(path: str, rule: str, place: Place, loaded: Loaded) -> Finding | None
 
 
 def _place_of_sink(doing: str, rule: str, loaded: Loaded) -> Place | None:
-    """Return the line of the sink whose task failed, as in `task set_value of /hall/light`."""
+    """Return the line of the sink of a failed task, as in `task set_value of /hall/light`."""
     places = loaded.places.get((rule, doing.rpartition(" of ")[2]))
     return places[-1] if places else None
 

@@ -13,7 +13,7 @@ from eshet_rules.modules.discovery import Source
 __all__ = ["find_in_source"]
 
 _CERTAIN: Final = frozenset({Code.NEVER_AWAITED, Code.VALUE_NOT_SETTABLE})
-"""Mistakes that are errors: the code can't work as it is written."""
+"""Mistakes that are errors: the code can't work as written."""
 
 
 def find_in_source(sources: Mapping[str, Source]) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ TAKEN: Final = re.compile(r"PathTaken: register \w+ (?P<path>\S+): ")
 
 
 class StandIns:
-    """Provides the paths whose absence has made set-ups fail.
+    """Provides the paths that were missing in failed set-ups.
 
     Args:
         client: registers them.

@@ -179,8 +179,8 @@ class WatchSettings:
         settle: seconds without a further change before the folder is read.
         rescan: seconds after which the folder is read even if no change was reported.
         exclude: globs of files and folders of the rules folder that are not loaded.
-        replay: the past time, such as `"24h"`, on whose inputs a saved change is replayed; empty
-            for no replay.
+        replay: the past time of which a saved change replays the inputs, such as `"24h"`; empty for
+            no replay.
         commit: `"auto"` to apply a change when it is saved, or `"ask"` to wait for a command.
     """
 
@@ -228,7 +228,7 @@ class WebSettings:
         enabled: whether it is served.
         address: where, as HOST:PORT.
         hosts: further names by which browsers address it.
-        origins: other sites whose pages may use its API.
+        origins: other sites from which pages may use its API.
         tls_cert: the certificate with its chain, a PEM file; None for no TLS.
         tls_key: the key, a PEM file; None if the certificate's file contains it.
         tls_client_ca: only browsers with a certificate of this CA may connect; None for all.
@@ -285,8 +285,8 @@ class ClusterSettings:
         labels: properties of this runner, for `where`.
         weight: its share of the modules, relative to that of other runners.
         ttl: seconds after which others take the modules of a runner that gives no sign of life.
-        rules: `"folder"` to run what is in the rules folder of this machine, or `"published"` to
-            keep that folder equal to what is published for the cluster.
+        rules: `"folder"` to run the rules folder of this machine, or `"published"` to keep that
+            folder equal to the rules published for the cluster.
         trail_days: for how many days the records of all runners are kept in NATS; 0 to share none.
         trail_bytes: maximum size of these records; beyond it the oldest are deleted.
         where: conditions on runners, by globs of the modules that only such a runner may run, in

@@ -1,6 +1,6 @@
 """Conditions on the runners that may run a module: `"gpu" in labels and runner != "attic"`.
 
-They look like Python, but only what is listed here is allowed, and nothing of it runs code:
+They look like Python, but only these expressions are allowed, and none of them runs code:
 
     label == "floor2"               one of the labels is floor2
     label != "floor2"               none of them is

@@ -25,7 +25,7 @@ class Item:
 
     Args:
         name: the text in a diagram.
-        kind: what it is.
+        kind: its kind.
     """
 
     name: str

@@ -19,8 +19,8 @@ def draw_paths(rules: Iterable[Mapping[str, Any]], names: Sequence[str] = ()) ->
 
     Args:
         rules: reports on rules, as plain data: `rule`, `reads` and `writes`.
-        names: those of rules, modules or paths, or globs of them: only these, and what is next to
-            one of them, is drawn; by default everything.
+        names: those of rules, modules or paths, or globs of them: only these and their neighbours
+            are drawn; by default everything.
 
     Raises:
         NotInGraph: nothing has one of the names.

@@ -220,7 +220,7 @@ def _pop_lines(record: _Record, name: str) -> list[str]:
 
 
 def _text_of(value: object) -> str:
-    """Return a text as it is, and the text of any other object."""
+    """Return a text unchanged, and the text of any other object."""
     return value if type(value) is str else safe_str(value, sys.maxsize)
 
 

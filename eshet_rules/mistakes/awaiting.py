@@ -37,7 +37,7 @@ _USING: Final = ("filter", "max", "min", "sorted")
 
 
 def never_awaited(part: Part) -> Iterator[Mistake]:
-    """Find calls of coroutine functions whose result is neither awaited nor kept."""
+    """Find calls of coroutine functions with a result that is neither awaited nor kept."""
     for node in part.nodes:
         match node:
             case ast.Expr(value=ast.Call() as call) if not isinstance(part.function, ast.Lambda):

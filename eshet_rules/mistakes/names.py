@@ -1,7 +1,7 @@
-"""What the names of a file mean, as far as its source shows it.
+"""The meanings of the names of a file, as far as its source shows them.
 
-This is no type checker: a name that is bound in different ways, or by anything but the expressions
-that rules are made of, has no known kind, and nothing is reported of it.
+This is not a type checker: a name that is bound in different ways, or by anything but the
+expressions that rules are made of, has no known kind, and nothing is reported of it.
 """
 
 import ast
@@ -35,16 +35,16 @@ _NOT_REACTIVE: Final = frozenset(
         *("transaction", "using_client", "Reactive", "Unknown", "NoChange", "NoValue"),
     }
 )
-"""Names of `yarp` whose result is neither a Value nor an Event, or one of either."""
+"""Names of `yarp` with a result that is neither a Value nor an Event, or may be either."""
 
 _TIMES: Final = frozenset({"now", "schedule", "sun"})
-"""Functions of `yarp` whose result follows the clock."""
+"""Functions of `yarp` with a result that follows the clock."""
 
 _AWAITED: Final[dict[str, "Kind"]] = {}
 
 
 class Kind(enum.Enum):
-    """What an expression is known to be."""
+    """The known kinds of expressions."""
 
     OBSERVED = "observed"
     """A Value that follows a path."""

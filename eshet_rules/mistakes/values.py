@@ -102,7 +102,7 @@ def decisions_once(part: Part) -> Iterator[Mistake]:
 
 
 def _decided_by(test: ast.expr, part: Part) -> str | None:
-    """Return the name of the Value whose current value a condition contains."""
+    """Return the name of the Value, if a condition reads its current value."""
     for node in nested(test):
         match node:
             case ast.Attribute(value=ast.Name(id=name) as value, attr="value", ctx=ast.Load()):

@@ -73,7 +73,7 @@ class Importer:
         self._batch: dict[str, ModuleVersion] | None = None
         self._bound: list[tuple[ModuleVersion, ModuleVersion]] = []  # package, module: this batch
         self._requested: set[str] = set()  # names that the batch has imported, found or not
-        # For each module whose last import failed: the fingerprints of all names it requested.
+        # For each module with a failed last import: the fingerprints of all names it requested.
         self._failed: dict[str, dict[str, str]] = {}
         self._finder = PackageFinder(self._source_of, self._import_for)
 

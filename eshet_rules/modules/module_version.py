@@ -42,7 +42,7 @@ class ModuleVersion:
     namespace: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        # Read these now: its code may set `__name__`, or a class whose attributes raise errors.
+        # Read these now: its code may set `__name__`, or a class with attributes that raise errors.
         self.module_name = self.module.__name__
         self.namespace = self.module.__dict__
 

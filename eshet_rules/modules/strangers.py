@@ -15,7 +15,7 @@ def find_strangers(sources: Mapping[str, Source]) -> list[str]:
     """Return the names of the modules that have no rules, and that none with rules imports.
 
     A module that imports `eshet` or `eshet_rules`, or has a function `async def main`, counts as
-    one with rules. A helper is never loaded on its own, and so is no stranger.
+    one with rules. A helper is never loaded on its own, and so is not a stranger.
 
     Args:
         sources: all modules of a folder, by name.

@@ -1,4 +1,4 @@
-"""Records who decides over driven paths, and the overrides by people."""
+"""Records who decides over driven paths, and the overrides by persons."""
 
 import contextvars
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def recording(log: FilteringBoundLogger) -> Callable[[str, Effect], None]:
     """
 
     def record(path: str, effect: Effect) -> None:
-        # In a context without the rule whose change has led to it.
+        # In a context without the rule that has changed the value.
         contextvars.Context().run(_record, log, path, effect, current_cause())
 
     return record

@@ -68,7 +68,7 @@ SET_UP_TIME: Final = 1.0
 """Time to wait for rules to be set up, in seconds; a function that still runs then is accepted."""
 
 LONG_SET_UP_TIME: Final = 10.0
-"""The same for a rule whose old version has completed its set-up; the new one should as well."""
+"""The same if the old version of a rule has completed its set-up; the new one should as well."""
 
 _ANSWER_TIME: Final = 1.0
 """Time to wait until the server has dropped the paths of a stopped rule, in seconds."""
@@ -164,7 +164,7 @@ class ModuleInstance:
 
     @property
     def failed_rules(self) -> list[SupervisedRule]:
-        """The rules whose first attempt has failed, other than for a path of the old version."""
+        """The rules with a failed first attempt, other than for a path of the old version."""
         return [
             rule
             for name, rule in self._rules.items()
@@ -212,7 +212,7 @@ class ModuleInstance:
                 version = snapshot.version if old is None else old.version.source.version
                 self._record_unfinished(version, left)
                 if old is None:
-                    for each in left:  # of rules that are disabled, or whose set-up has failed
+                    for each in left:  # of rules that are disabled, or failed in set-up
                         self._drives.restore(each.data, snapshot.epoch)
             else:
                 self._outputs.release(self._rules_by_scope())

@@ -23,7 +23,7 @@ class OwnerWatch:
     """Notices each node that is registered, and has its settings compared and sent again.
 
     Args:
-        client: a client of the server, whose inputs are not recorded.
+        client: a client of the server, without recorded inputs.
         drives: returns the paths that rules drive.
         outputs: returns the sinks of all running rules.
     """

@@ -3,7 +3,7 @@
 Values of rules are arbitrary: nested endlessly, as large as memory or larger once they are
 serialized, with objects whose methods raise. The functions here do not recurse: msgpack walks
 nested values with its own stack, up to 511 levels. A tuple uses two levels: it is a map of one
-pair, whose key is a marker.
+pair, with a marker as the key.
 """
 
 import contextlib

@@ -111,7 +111,7 @@ class ReloadPlanner:
         self._log_kept(version, running, because, taken_paths)
 
     def withdraw(self, names: Iterable[str]) -> None:
-        """Forget the errors of modules whose failed versions are not to run any more.
+        """Forget the errors of modules, as their failed versions are not to run any more.
 
         Without this, `settle` logs a repair, although the files have not changed.
         """

@@ -55,8 +55,8 @@ class ModuleSnapshot:
         """Return this snapshot for a time after another version has taken over from it.
 
         That version has sent outputs since. So outputs continue from the last ones of that version
-        or, where it has none, are compared with the present values of their paths; what was
-        unfinished is not repeated. What was due since counts as missed.
+        or, where it has none, are compared with the present values of their paths; unfinished
+        outputs are not repeated. Emissions that were due since then count as missed.
 
         Args:
             outputs: the last outputs of that version.

@@ -43,7 +43,7 @@ _BLOCK: Final = 4096
 
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 _HISTORY: Final = "history.json"
-# Not `.py`: a state folder may be within the rules folder, whose modules are loaded.
+# Not `.py`: a state folder may be within the rules folder, and modules there are loaded.
 _SUFFIX: Final = ".txt"
 _LONGEST_NAME: Final = 200
 """Maximum length of the name of a folder, in bytes."""

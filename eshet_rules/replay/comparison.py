@@ -96,9 +96,9 @@ def compare(
     Args:
         first: the outputs of one version.
         second: those of the other.
-        within: outputs whose times differ by at most this, in seconds, are at the same instant.
+        within: outputs with times that differ by at most so many seconds are at the same instant.
         since: differences before this time are left out.
-        without: modules whose outputs are left out.
+        without: the outputs of these modules are left out.
     """
     differences: list[Difference] = []
     ours, theirs = _by_place(first, without), _by_place(second, without)

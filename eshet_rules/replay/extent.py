@@ -10,7 +10,7 @@ from eshet_rules.replay.recording import Output, Recording
 __all__ = ["Extent", "extent_of"]
 
 _SHORTEST: Final = 60.0
-"""Seconds of inputs without which it means little that there is no difference."""
+"""Seconds of inputs; with fewer, an absence of differences means little."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Extent:
 
     @property
     def too_little(self) -> str:
-        """Why it means little that there is no difference; empty if it means something."""
+        """Why an absence of differences means little; empty if it means something."""
         seconds = (self.until - self.since).total_seconds()
         if seconds < min(_SHORTEST, self.wanted_s - 1):
             return f"only {seconds:.0f} s of inputs are recorded"

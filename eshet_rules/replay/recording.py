@@ -187,7 +187,7 @@ def recording_of(place: Path, start: datetime, end: datetime) -> Recording:
         end: the end, exclusive.
 
     Raises:
-        NoTrail: there is no trail, or it can't be read.
+        NoTrail: the trail does not exist, or can't be read.
         NothingRecorded: it has no input and no output of a rule in this time.
     """
     recording = read_recording(file_to_read(place), start, end, _WARM_UP)
@@ -357,7 +357,7 @@ class _Reading:
         self._recording = recording
         self._records = records
         self._origin = recording.start.timestamp()
-        self._loops: set[str] = set()  # rules whose functions do not return
+        self._loops: set[str] = set()  # rules with a function that does not return
 
     def read(self) -> None:
         """Fill the recording."""

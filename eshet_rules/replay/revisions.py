@@ -15,7 +15,7 @@ __all__ = ["Commit", "UnknownVersion", "commit_of", "revision_at", "rules_at"]
 
 
 class UnknownVersion(RulesError):
-    """There is no such version of the rules.
+    """The version of the rules does not exist, or can't be used.
 
     Args:
         version: as the user has given it.
@@ -78,7 +78,7 @@ def revision_at(folder: Path, revision: str) -> Iterator[Path]:
         revision: such as `HEAD~1`.
 
     Raises:
-        UnknownVersion: there is no such revision, or it has links to outside of the folder.
+        UnknownVersion: the revision does not exist, or has links to outside of the folder.
     """
     with tempfile.TemporaryDirectory(prefix="eshet-rules-") as place:
         _extract(folder, revision, Path(place))
@@ -104,7 +104,7 @@ def commit_of(folder: Path, revision: str | None = None) -> Commit | None:
 
 
 def _output(folder: Path, *command: str) -> str:
-    """Return what a command of git prints; nothing if it fails."""
+    """Return the output of a command of git; empty if it fails."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "-C", str(folder), *command],  # noqa: S607
@@ -117,7 +117,7 @@ def _output(folder: Path, *command: str) -> str:
 
 
 def _extract(folder: Path, version: str, place: Path) -> None:
-    # After `--end-of-options`, a version that begins with `-` is no option.
+    # After `--end-of-options`, a version that begins with `-` is not an option.
     archive = ["archive", "--format=tar", "--end-of-options", version, "."]
     try:
         done = subprocess.run(  # noqa: S603
@@ -139,7 +139,7 @@ def _extract(folder: Path, version: str, place: Path) -> None:
 
 
 def _check_inside(version: str, place: Path, member: tarfile.TarInfo) -> None:
-    """Check that a file, and what it links to, is inside of the folder.
+    """Check that a file, and its target if it is a link, is inside of the folder.
 
     Raises:
         UnknownVersion: it is not.

@@ -6,7 +6,7 @@ bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
 drive_reports   reports on paths with drivers, for messages
 path_warnings   warns of paths that several rules set, or that nothing provides
-view            what a page in the process of the runner needs of it
+view            the parts of the runner that a page in its process needs
 explaining      answers the questions of `eshet-rules why`
 control         executes commands such as reload; applies changes of the configuration
 switches        rules that were enabled or disabled by command

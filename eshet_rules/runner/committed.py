@@ -63,7 +63,7 @@ class Committed:
 
     Args:
         path: the path of the file; None to keep no file.
-        log: receives an error if the file can't be read or written, and what runs then.
+        log: receives an error if the file can't be read or written, and which sources run then.
         last_live: returns the last live sources, given the content of the rules folder.
     """
 
@@ -186,7 +186,7 @@ def committed_sources(
     """Return the committed sources; None if each save is committed at once.
 
     In that case the file of an earlier start is removed: it would soon be out of date. The next
-    start whose saves wait has the versions that were live last.
+    start with waiting saves has the versions that were live last.
 
     Args:
         settings: whether saves wait.
@@ -212,8 +212,8 @@ def last_live_sources(
 ) -> dict[str, Source]:
     """Return the sources that were live last, by the names of modules; none if none were.
 
-    A file that is new since then is left out. Of the modules whose file is gone, those that ran and
-    helpers are included: whether their removal was committed is not known.
+    A file that is new since then is left out. If the file of a module is gone, the module is
+    included if it ran or is a helper: whether its removal was committed is not known.
 
     Args:
         store: the versions that were live.

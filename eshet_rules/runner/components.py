@@ -24,7 +24,7 @@ _MIN_UPTIME: Final = 60.0
 """Seconds after which a component counts as healthy, which resets its backoff."""
 
 _OF_USER: Final = (BridgeError, ListenError)
-"""Errors whose text says what to change."""
+"""Errors with a text that says how the user can correct them."""
 
 _BACKOFF: Final = Backoff(start=1.0, end=60.0, multiplier=2.0)
 
@@ -35,8 +35,8 @@ async def keep_running(
     """Run a component until it returns, and restart it with backoff each time that it fails.
 
     Its errors are logged, not raised. Only the cancellation of this task and exceptions that end
-    the process are. Of an error whose text says what the user has to change, only that is logged,
-    and not again while it stays the same.
+    the process are. If the text of an error says how the user can correct it, only the text is
+    logged, and not again while it stays the same.
 
     Args:
         name: the name of the component, for the log.

@@ -316,7 +316,7 @@ class Control:
         """Give all modules to other runners, or take some again; see `Cluster.drain`.
 
         Raises:
-            NotInCluster: there are no other runners.
+            NotInCluster: this runner is not in a cluster.
         """
         if self._cluster is None:
             raise NotInCluster

@@ -26,7 +26,7 @@ class DriveReports:
 
     Args:
         reloader: knows the drivers.
-        redaction: knows the paths whose values are secret.
+        redaction: knows the paths with secret values.
     """
 
     def __init__(self, reloader: Reloader, redaction: Redaction | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Answers the questions of `eshet-rules why`: what the runner knows of a path."""
+"""Answers the questions of `eshet-rules why` from the records and rules of a runner."""
 
 import difflib
 from pathlib import Path
@@ -26,12 +26,12 @@ _MOST_RULES: Final = 50
 
 
 class Explaining:
-    """Tells what is known of a path, as plain data.
+    """Explains the values of paths by records and rules, as plain data.
 
     Args:
         reloader: knows the rules.
         last: the last records; None if nothing is recorded.
-        redaction: knows the paths whose values are secret.
+        redaction: knows the paths with secret values.
         folder: the rules folder.
     """
 
@@ -49,7 +49,7 @@ class Explaining:
         self._folder = str(folder.resolve())
 
     def why(self, path: Any) -> dict[str, Any]:
-        """Return the last records of a path and what led to them, and the rules that use it.
+        """Return the last records of a path with their causes, and the rules that use it.
 
         The result has what `eshet_rules.why.memory.recall` returns, `places`: the lines of the
         rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the

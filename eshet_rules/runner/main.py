@@ -82,7 +82,7 @@ async def run(
         once: whether to return as soon as all rules are set up.
         only: a glob of the rules or modules to run; all others are disabled.
         configuration: the initial configuration.
-        file: the file of the configuration, whose changes are applied; None to ignore changes.
+        file: the file of the configuration, to apply its changes; None to ignore changes.
         guarded: whether to watch for rules that block the event loop, which uses the main thread
             and SIGALRM, and to quarantine rules that end the process.
         recorder: the recorder of the log; it records inputs and outputs of rules, and keeps all
@@ -125,7 +125,7 @@ async def run(
         if guarded:
             guard_folder = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, guard_folder)
-        # Without a state folder, whose lock it holds, other runners of this folder may be running.
+        # Without a state folder and its lock, other runners of this folder may be running.
         unique = place or folder / f"run-{uuid.uuid4().hex[:12]}"
         make_client = _client_maker(
             unique,

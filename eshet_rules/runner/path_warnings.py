@@ -113,7 +113,7 @@ class PathWarnings:
 def contested_paths(reports: Iterable[RuleReport]) -> dict[str, list[str]]:
     """Return the rules that set a path to the values of their Values, if they are several, by path.
 
-    Rules that only drive a path are no rivals of each other.
+    Rules that only drive a path are not rivals of each other.
     """
     writers: dict[str, list[str]] = {}
     drivers: dict[str, list[str]] = {}

@@ -9,10 +9,10 @@
     /eshet_rules/NAME/drain               an action: gives all modules to other runners
     /eshet_rules/NAME/drives              an action: who decides over each path with `yarp.drive`
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
-    /eshet_rules/NAME/why                 an action: what the runner knows of a path
+    /eshet_rules/NAME/why                 an action: the last records and the rules of a path
     /eshet_rules/NAME/why_not             an action: what would change the value of a path
     /eshet_rules/NAME/inside              an action: the graph of the inside of a rule
-    /eshet_rules/NAME/cluster             an action: what a runner of a cluster knows of it
+    /eshet_rules/NAME/cluster             an action: the cluster as this runner knows it
 
 In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
 rule contains its full name.

@@ -37,11 +37,11 @@ class Request(msgspec.Struct, frozen=True):
         folder: the rules folder.
         config: the configuration file.
         trail: the file or folder of the trail.
-        seconds: the length of the past time whose inputs are replayed.
-        redact: globs of paths and fields whose values are left out.
+        seconds: the length of the past time of the inputs to replay.
+        redact: globs of paths and fields; their values are left out.
         after: the sources of all modules after the change.
         before: the sources of the changed modules before it, by name; None for a new module.
-        first: the modules whose differences come first.
+        first: the differences of these modules come first.
         most: maximum number of differences in the result.
     """
 

@@ -114,7 +114,7 @@ class RollBacks:
             emit(self._log, RollBackEnded(module=name, version=live[name]))
 
     def apply(self, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Return the sources to run, and end the roll-backs of modules whose files have changed.
+        """Return the sources to run, and end the roll-backs of modules with changed files.
 
         The roll-back of a module without a file, or with one that can't be read, does not end:
         editors and deployments remove a file for a moment.

@@ -96,7 +96,7 @@ class RollingBack:
             whether it was `written`.
 
         Raises:
-            VersionNotFound: there is no such version, or there are several.
+            VersionNotFound: no version matches, or several do.
             NotRolledBack: the module can't be rolled back.
             NotReloaded: the version can't be used; the running one keeps running.
             NotWritten: the version runs, but the file could not be written.

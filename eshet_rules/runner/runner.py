@@ -219,7 +219,7 @@ class Runner:
 
     async def __aexit__(self, *exception: object) -> None:
         self._systemd.stopping()
-        if self._cluster is None:  # else what comes meanwhile is for the next runners
+        if self._cluster is None:  # else inputs that arrive meanwhile are for the next runners
             self._reloader.begin_end()
         if self._guard is not None:
             self._guard.mark_clean_exit()

@@ -25,7 +25,7 @@ async def run_beside(code: str, request: bytes = b"") -> tuple[bytes, int]:
         request: written to its standard input, which is closed when this ends.
 
     Returns:
-        What it has written to its standard output, and its exit code.
+        Its standard output, and its exit code.
 
     Raises:
         OSError: the process can't be started.

@@ -54,7 +54,7 @@ class StateFile(Generic[_T]):
         """Where a file is kept that could not be read."""
 
     def read(self) -> _T | None:
-        """Return the content; None if there is no file, or if it is damaged, which is logged."""
+        """Return the content; None if the file does not exist, or is damaged, which is logged."""
         if self._path is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""What a page in the process of a runner shows of it, and does with it."""
+"""The parts of a runner that a page in its process shows and uses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class RunnerView:
         redaction: removes secrets.
         threads: for slow work.
         log: for messages.
-        cluster: returns what the runner knows of its cluster, see
+        cluster: returns the cluster as this runner knows it, see
             `eshet_rules.cluster.summary.summarize`; None if it is in no cluster.
     """
 
@@ -72,7 +72,7 @@ class Page(Protocol):
     """Serves a page of a runner."""
 
     async def check(self) -> None:
-        """Check, before the runner starts, that the page may be served as it is configured.
+        """Check, before the runner starts, that the page may be served as configured.
 
         Raises:
             EshetError: it may not.

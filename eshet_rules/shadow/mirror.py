@@ -35,7 +35,7 @@ _LOOK_AFTER: Final = 0.5
 _LOOK_EVERY: Final = 10.0
 """Interval in seconds of lists without a known change.
 
-A node that is removed while it is observed stays, without an owner, and its removal is no change.
+A node that is removed while it is observed stays, without an owner; its removal is not a change.
 """
 
 _RULES_AFTER: Final = 3.0

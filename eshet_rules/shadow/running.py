@@ -1,4 +1,4 @@
-"""A runner whose rules receive the inputs of a house, and whose outputs do not reach it."""
+"""A runner with rules that receive the inputs of a house, and outputs that do not reach it."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ async def run_shadow(
         The exit code; see there.
 
     Raises:
-        ServerUnreachable: there is no such server.
+        ServerUnreachable: the server does not answer.
         RulesError: see `run`.
     """
     async with connector_to(server) as connector:

@@ -3,7 +3,7 @@
 text         statistics as a table, as JSON, and in the format of Prometheus
 counting     counts the records of rules and of paths
 prometheus   metrics as text
-silence      finds what was regular and has stopped
+silence      finds paths and rules that were regular and have stopped
 histogram    durations in buckets, for percentiles
 spans        records as OpenTelemetry spans
 """

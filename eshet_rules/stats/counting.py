@@ -12,7 +12,7 @@ from eshet_rules.stats.silence import Regularity, Silence
 __all__ = ["RuleCounts", "Statistics", "count_records"]
 
 _MAX_CAUSES: Final = 10_000
-"""How many inputs are remembered whose outputs may still come."""
+"""How many inputs are remembered while their outputs may still come."""
 
 _ERRORS: Final = ("rule.failed", "rule.attempt_failed")
 
@@ -49,7 +49,7 @@ class Statistics:
     Args:
         rules: by their names.
         reloads: number of reloads, by their outcome.
-        silences: what was regular and has stopped.
+        silences: paths and rules that were regular and have stopped.
     """
 
     rules: dict[str, RuleCounts] = field(default_factory=dict)

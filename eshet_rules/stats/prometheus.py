@@ -16,7 +16,7 @@ def counter(name: str, text: str, samples: Samples) -> Iterator[str]:
 
     Args:
         name: the name, without `eshet_rules_` and `_total`.
-        text: what it counts.
+        text: its description.
         samples: the numbers.
     """
     return _metric(f"eshet_rules_{name}_total", "counter", text, samples)

@@ -1,4 +1,4 @@
-"""Finds what was regular and has stopped: a sensor without power, a rule that does nothing more."""
+"""Finds paths and rules that were regular and have stopped, such as a sensor without power."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

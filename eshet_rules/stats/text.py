@@ -19,7 +19,7 @@ _HEAD: Final = ("rule", "inputs", "outputs", "failed", "retries", "errors", "p50
 
 
 def table_lines(statistics: Statistics) -> Iterator[str]:
-    """Iterate over the lines of a table for people."""
+    """Iterate over the lines of a table for the user."""
     rows = [_row(name, each) for name, each in sorted(statistics.rules.items())]
     if rows:
         rows.insert(0, _HEAD)

@@ -21,7 +21,7 @@ class Answers:
     """Answers as the commands print them.
 
     Args:
-        happenings: what has happened.
+        happenings: the inputs and outputs so far.
         instances: returns the running instances of modules.
         drive_of: returns the report on a path with drivers, and else None.
     """

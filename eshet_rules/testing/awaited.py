@@ -17,7 +17,7 @@ _S = TypeVar("_S", bound="HasCalls")
 
 
 class HasCalls(Protocol):
-    """An object some of whose methods are `checked`."""
+    """An object with methods that are `checked`."""
 
     @property
     def calls_made(self) -> "Calls":
@@ -25,7 +25,7 @@ class HasCalls(Protocol):
 
 
 class Calls:
-    """The calls whose coroutines have not begun to run."""
+    """The calls with a coroutine that has not begun to run."""
 
     def __init__(self) -> None:
         self._made: Final[list[tuple[CoroutineType[Any, Any, Any], str, str]]] = []

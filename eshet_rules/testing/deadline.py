@@ -1,8 +1,8 @@
 """Interrupts rules that block, or that wait in real time, so that a test or a check ends.
 
 The clock is virtual, and it stops while code runs. A timer of the operating system looks regularly
-at what runs. If nothing new has run for some time, code of a rule is at fault: it blocks, or the
-loop waits for something outside, such as an answer from the network.
+at the running code. If nothing new has run for some time, code of a rule is at fault: it blocks, or
+the loop waits for something outside, such as an answer from the network.
 """
 
 import contextlib
@@ -137,7 +137,7 @@ class _Look:
         now = self._read()
         if self._loop.turns != self._turn[0]:
             self._turn = self._loop.turns, now
-        # A rule that runs in small steps for ever shows the same few places again and again.
+        # A rule that runs in small steps forever shows the same few places again and again.
         running = self._loop.time(), frames[-1].f_code if frames else None
         if running not in self._seen:
             self._seen.add(running)

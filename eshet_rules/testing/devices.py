@@ -1,4 +1,4 @@
-"""Simulated devices: a state or an action whose behaviour a test decides."""
+"""Simulated devices: states and actions that behave as a test decides."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ class DeviceFailure(Exception):
 
 
 class _Obedient:
-    """What a state and an action have in common: they can fail, and take their time.
+    """The common part of a state and an action: they can fail, and take their time.
 
     Args:
         path: of the node.

@@ -254,7 +254,7 @@ class House:
 
         Raises:
             ValueError: `when` is neither a time of day nor a date and time.
-            ReactiveTypeError: there is no time zone `tz`.
+            ReactiveTypeError: the time zone does not exist.
         """
         if tz:
             self._zone = zone_of(tz)
@@ -303,7 +303,7 @@ class House:
     async def load(self, /, *files: str | Path, **parameters: Any) -> None:
         """Load modules of a rules folder, and set up their rules.
 
-        A rule whose function does not return takes a second until it counts as set up.
+        If the function of a rule does not return, the rule counts as set up after a second.
 
         Args:
             files: such as `"hall.py"` or `"upstairs/bath.py"`, relative to the folder of the test
@@ -311,7 +311,7 @@ class House:
             parameters: which the rules get as `config`, in addition to those of `eshet-rules.toml`.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: a file does not exist.
             NotSetUp: a module can't be imported, or a rule can't be set up.
             ValueError: there are parameters, but no rule has an argument `config`.
         """
@@ -501,7 +501,7 @@ class House:
             if path not in self._provided:
                 self.action(path)
 
-    # --- devices and people -------------------------------------------------------------------
+    # --- devices and persons ------------------------------------------------------------------
 
     def device(
         self,
@@ -622,7 +622,7 @@ class House:
         """Return the value of a state or property; `Unknown` if it has none or does not exist.
 
         Raises:
-            NoSuchPath: it does not exist, but there is one whose path differs by a letter.
+            NoSuchPath: it does not exist, but a path that differs by a letter does.
         """
         await self._register()
         try:
@@ -769,7 +769,7 @@ class _OutputObserver(RecordingObserver):
 
 
 class _DeviceObserver(RecordingObserver):
-    """Records outputs of devices and people; an effect of a rule keeps the cause of the rule."""
+    """Records outputs of devices and persons; an effect of a rule keeps the cause of the rule."""
 
     def cause_of_input(
         self, kind: str, path: bytes, value: bytes, target: InputTarget

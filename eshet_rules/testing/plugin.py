@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from _pytest.unittest import TestCaseFunction
 
-if TYPE_CHECKING:  # pytest imports this module in each run, also where there are no rules
+if TYPE_CHECKING:  # pytest imports this module in each run, also in projects without rules
     from eshet_rules.testing.house import House
 
 __all__ = ["house"]

@@ -1,7 +1,7 @@
 """The causes of changes in Home Assistant, by the contexts of service calls.
 
-Each change of an entity has a context: the id of what has caused it, with the user, and the id of
-the context before it. The result of a service call has the context of its effects, but comes after
+Each change of an entity has a context: the id of its cause, with the user, and the id of the
+context before it. The result of a service call has the context of its effects, but comes after
 them. So changes that may be effects of a call are held back until its result has come.
 """
 
@@ -81,9 +81,8 @@ class Contexts:
     ) -> None:
         """Apply a change within its cause, in the order of the changes of the entity.
 
-        It is applied at once, unless it may be the effect of a call whose result has not come: then
-        it is applied when the result has come, `HOLD_TIME` after the begin of the call at the
-        latest.
+        It is applied at once, unless it may be the effect of a call that has no result yet: then it
+        is applied when the result comes, at the latest `HOLD_TIME` after the call began.
 
         Args:
             entity_id: of the entity.
@@ -123,7 +122,7 @@ class Contexts:
         if not must_wait and change.context is not None:
             context = self._complete(change)
             cause = self._cause_of(context)
-            # Home Assistant calls services for a user, and what they trigger has a parent.
+            # A service is called for a user, and the changes that it triggers have a parent.
             may_be_effect = bool(context.get("user_id") or context.get("parent_id"))
             must_wait = cause is None and may_be_effect and not self._calls.isdisjoint(change.calls)
             if not must_wait:

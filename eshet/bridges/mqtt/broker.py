@@ -169,8 +169,8 @@ class Broker(Protocol):
                 `BrokerRefused` or `ConnectionLost`. It may be called before this returns.
 
         Returns:
-            False if the message can't be sent in this step, as there is no connection or the broker
-            has too many messages to acknowledge; `on_done` is not called then.
+            False if the message can't be sent in this step, as the broker is not connected or has
+            too many messages to acknowledge; `on_done` is not called then.
 
         Raises:
             ValueError: the message is not valid.

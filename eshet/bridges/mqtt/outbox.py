@@ -60,7 +60,7 @@ class Outbox:
 
     Args:
         broker: to publish to.
-        problem: returns why there is no connection.
+        problem: returns why the broker is not connected.
     """
 
     def __init__(self, broker: Broker, problem: Callable[[], str]) -> None:
@@ -120,7 +120,7 @@ class Outbox:
     def _send_waiting(self) -> None:
         self._sending_soon = None
         while self._is_open and self._waiting:
-            # A message whose future is done was cancelled by its caller.
+            # If the future is done, the caller has cancelled the message.
             if not self._waiting[0].acknowledged.done() and not self._send(self._waiting[0]):
                 return
             self._waiting.popleft()

@@ -29,7 +29,7 @@ _log: Final = logging.getLogger("eshet.bridges")
 _DISCOVERY: Final = "tasmota/discovery"
 
 _MAX_WAITING: Final = 100
-"""The maximum number of devices whose sensors are kept until the other message describes them."""
+"""The maximum number of devices for which sensors are kept until their other message arrives."""
 
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds until a command counts as unanswered."""

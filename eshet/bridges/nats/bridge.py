@@ -23,7 +23,7 @@ _LOOK_AFTER: Final = 0.25
 _LOOK_EVERY: Final = 10.0
 """Seconds between two lists without a known change.
 
-A node whose owner goes while the bridge listens to it stays, and its server notifies nobody.
+A node that the bridge listens to stays when its owner goes, and the server notifies no client.
 """
 
 _ONLINE_EVERY: Final = 1.0
@@ -137,7 +137,7 @@ class NatsBridge:
         await self._to_server.add(to_server)
 
     def _owned(self, nodes: Mapping[str, Node]) -> dict[str, str]:
-        """Return the kinds of the nodes that take part and are no copies, by path."""
+        """Return the kinds of the nodes that take part and are not copies, by path."""
         return {
             path: node.kind
             for path, node in nodes.items()
@@ -158,7 +158,7 @@ class NatsBridge:
 
 
 def _without(nodes: Mapping[str, str], taken: Collection[str], other: Side) -> dict[str, str]:
-    """Return the nodes of one side whose paths have no owner on the other one."""
+    """Return the nodes of one side at paths without an owner on the other one."""
     return {
         path: kind for path, kind in nodes.items() if path not in taken and not other.reserves(path)
     }

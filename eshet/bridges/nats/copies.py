@@ -200,7 +200,7 @@ class EventCopy(Copy):
 
 
 class _Emitter:
-    """Emits an event on one side, and tells its own emissions from those of others.
+    """Emits an event on one side, and recognizes its own emissions.
 
     Args:
         side: the side.

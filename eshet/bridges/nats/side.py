@@ -67,7 +67,7 @@ class Side:
         return found
 
     def reserves(self, path: str) -> bool:
-        """Whether a path belongs to this side, even if there is no node: its user has said so."""
+        """Whether the user has assigned a path to this side, even without a node there."""
         return not self._can_list and is_below(path, self._paths)
 
     def _note_can_list(self, can_list: bool) -> None:

@@ -101,7 +101,7 @@ def _read_aliases(
 ) -> dict[str, dict[str, Alias]]:
     """Return the aliases of each bridge."""
     found: dict[str, dict[str, Alias]] = {}
-    # The misspelt table is one mistake; aliases of its bridges are no others.
+    # The misspelt table is one mistake; aliases of its bridges are not reported.
     misplaced = {name for table in misspelt(content) for name in _names(content[table])}
     for path, target in reader.table(("alias",), content.get("alias", {})).items():
         keys = ("alias", path)

@@ -235,7 +235,7 @@ def _secret(file: Path | None, variable: str) -> str | None:
 
 
 def _read_regular(file: Path) -> bytes:
-    """Return the content of a file; a pipe would stop the event loop until somebody writes to it.
+    """Return the content of a file, but not of a pipe: reading it could block the event loop.
 
     Raises:
         OSError: the file can't be read, is not a regular file, or is too large for a secret.

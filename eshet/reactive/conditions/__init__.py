@@ -1,4 +1,4 @@
-"""What holds a value where it is: the conditions for another one, without changing anything.
+"""Finds the conditions under which a value would be another one, without changing anything.
 
 The modules, from top to bottom; each imports only from those below it:
 
@@ -6,14 +6,14 @@ The modules, from top to bottom; each imports only from those below it:
     choices       logic, and the operators that choose between values
     arithmetic    sums, products, the least and the greatest of numbers
     comparisons   comparisons, and parts of values
-    reader        reads the conditions of a node, back to what comes from outside
+    reader        reads the conditions of a node, back to the inputs from outside
     condition     conditions as a tree
-    needs         what a value has to be
+    needs         requirements on a value
 
 `arithmetic`, `choices`, `comparisons` and `timers` have a table each, in which the name of an
 operator leads to the function that reads it.
 
-Nothing is computed here while nobody asks.
+Nothing is computed here before `conditions_for` is called.
 """
 
 from eshet.reactive.conditions.arithmetic import ARITHMETIC
@@ -38,10 +38,10 @@ def conditions_for(node: Node, need: Need, now: float) -> Condition:
 
     Args:
         node: the node of a Value or of an Event.
-        need: what its value, or its emission, has to be; `equal(value)` for one value.
+        need: the requirement on its value, or its emission; `equal(value)` for one value.
         now: the present time of the loop.
     """
-    assert isinstance(node, ValueNode | EventNode)  # noqa: S101 - there are no other nodes
+    assert isinstance(node, ValueNode | EventNode)  # noqa: S101 - each node is one of these
     return Reader(now, _FUNCTIONS, NODES).of(node, need)
 
 

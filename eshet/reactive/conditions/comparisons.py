@@ -75,7 +75,7 @@ def pair(
         reader: reads them.
         node: the node of the function.
         cells: the operands.
-        need: what the node has to be.
+        need: the requirement on the node.
         need_for: returns the need for the first operand, given the second one.
         flipped: returns the need for the second operand, given the first one; by default the same
             with the relation turned round.

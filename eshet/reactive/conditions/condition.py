@@ -1,4 +1,4 @@
-"""Conditions: what holds a value where it is, as a tree."""
+"""Conditions for a value to become another one, as a tree."""
 
 import enum
 import math
@@ -14,7 +14,7 @@ __all__ = ["Condition", "Kind", "all_of", "any_of", "first_then", "unclear"]
 
 
 class Kind(enum.StrEnum):
-    """What a condition is about."""
+    """The kinds of conditions."""
 
     VALUE = "value"
     """A Value that comes from outside has to become so."""
@@ -41,11 +41,11 @@ class Condition:
     Several conditions may share a part. So what follows from the parts is computed once.
 
     Args:
-        kind: what it is about.
+        kind: its kind.
         node: the node that has to be so.
         name: the description of the node, with the place where it was made.
         value: its present value as text; empty for an Event.
-        need: what its value, or its emission, has to be.
+        need: the requirement on its value, or its emission.
         holds: whether it is so now.
         detail: more about an operator, such as `"4 of 10 min"`.
         parts: the conditions for it.
@@ -133,15 +133,15 @@ class Condition:
         return self.wait + sum(each.duration for each in self.parts)
 
     def shown(self) -> "Condition":
-        """Return the same condition without parts that go without saying, for people.
+        """Return the same condition without obvious parts, to be shown to a user.
 
-        These are that other operands stay known.
+        It is obvious that other operands have to stay known.
         """
         return _Showing().shown(self)
 
 
 class _Showing:
-    """Removes from conditions what goes without saying; each condition once."""
+    """Removes obvious parts from conditions, from each condition once."""
 
     def __init__(self) -> None:
         self._known: dict[int, Condition] = {}
@@ -178,7 +178,7 @@ def describe(node: Node | None) -> tuple[str, str]:
 
 
 def make(kind: Kind, node: Node | None, need: Need, **about: object) -> Condition:
-    """Return a condition about a node as it is now."""
+    """Return a condition about a node in its present state."""
     name, value = describe(node)
     return Condition(kind, node, name, value, need, **about)  # type: ignore[arg-type]
 
@@ -186,7 +186,7 @@ def make(kind: Kind, node: Node | None, need: Need, **about: object) -> Conditio
 def all_of(
     node: Node | None, need: Need, parts: Sequence[Condition], detail: str = ""
 ) -> Condition:
-    """Return the condition that all parts hold: what takes longest first, emissions last."""
+    """Return the condition that all parts hold: those that take longest first, emissions last."""
     ordered = sorted(_flat(Kind.ALL, parts), key=_order)  # stable
     if len(ordered) == 1 and not detail:
         return ordered[0]

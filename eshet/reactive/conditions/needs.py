@@ -1,4 +1,4 @@
-"""What a value has to be: plain objects that can be checked, turned round and written."""
+"""Requirements on a value: plain objects that can be checked, turned round and written."""
 
 import enum
 import math
@@ -247,7 +247,7 @@ class Length:
 
 
 Need: TypeAlias = Simple | Both | Item | Length
-"""What a value has to be."""
+"""A requirement on a value."""
 
 ANY: Final = Simple(Relation.ANY)
 KNOWN: Final = Simple(Relation.KNOWN)
@@ -275,7 +275,7 @@ _INFINITE: Final = (math.inf, -math.inf)
 
 
 def text_of(value: object) -> str:
-    """Return a value as text for people."""
+    """Return a value as text for the user."""
     if value is Unknown:
         return "unknown"
     if value is NoValue:

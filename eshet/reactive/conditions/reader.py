@@ -1,4 +1,4 @@
-"""Reads the conditions of a node, from the node itself back to what comes from outside."""
+"""Reads the conditions of a node, from the node itself back to the inputs from outside."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -80,12 +80,12 @@ class Reader:
 
         Args:
             cell: the Value, the Event or the constant.
-            need: what it has to be.
+            need: the requirement on it.
             times: how often the Event has to emit.
         """
         if isinstance(cell, Constant | FixedNode):
             is_met = need.is_met(cell.value)
-            if is_met or isinstance(cell, Constant):  # it needs no name: it is no obstacle
+            if is_met or isinstance(cell, Constant):  # it needs no name: it is not an obstacle
                 return Condition(Kind.FIXED, None, "", text_of(cell.value), need, holds=is_met)
             return make(Kind.FIXED, cell, need)
         if isinstance(cell, ValueNode) and need.is_met(cell.value):
@@ -114,7 +114,7 @@ class Reader:
         return [self.of(each, KNOWN) for each in cells]
 
     def same(self, cell: Cell) -> Condition:
-        """Return the condition that a Value stays as it is, which holds."""
+        """Return the condition that a Value stays unchanged, which holds."""
         node = cell if isinstance(cell, Node) else None
         return make(Kind.VALUE, node, _same_as(cell), holds=True)
 
@@ -125,8 +125,8 @@ class Reader:
 
         Args:
             cell: the Value or Event.
-            away: what it has to be first; None if that is not known.
-            to: what it has to become then.
+            away: the requirement that it has to meet first; None if that is not known.
+            to: the requirement that it has to meet then.
         """
         node = cell if isinstance(cell, Node) else None
         source: Cell = cell.source if isinstance(cell, ChangesNode) else cell
@@ -143,8 +143,8 @@ class Reader:
 
         Args:
             node: the node that depends on time.
-            need: what it has to be.
-            outputs: what time alone will make of it.
+            need: the requirement on it.
+            outputs: its outputs if only time passes, each with its time.
             detail: see `Condition`.
         """
         for at, output in _settled(node, islice(outputs, _MOST_COMING)):
@@ -262,7 +262,7 @@ def _settled(node: Node, outputs: Iterator[tuple[float, object]]) -> Iterator[tu
 
 
 def _may_change_until(node: Node, at: float, now: float) -> bool:
-    """Whether time alone may change what a node follows, before or at a moment."""
+    """Whether time alone may change the inputs of a node, before or at a moment."""
     for each in upstream(node):
         state = None if each is node else operator_state_of(each)
         if state is not None:

@@ -138,12 +138,12 @@ def _timed(reader: Reader, node: Node, need: Need) -> Condition | None:
 
 
 def _source(node: Node) -> "ValueNode | EventNode":
-    """Return the source of an operator; of one that follows a Value, what emits its changes."""
+    """Return the source of an operator; if it follows a Value, the node of its changes."""
     return _cell(node.sources()[0])
 
 
 def _cell(node: Node) -> "ValueNode | EventNode":
-    assert isinstance(node, ValueNode | EventNode)  # noqa: S101 - there are no other nodes
+    assert isinstance(node, ValueNode | EventNode)  # noqa: S101 - each node is one of these
     return node
 
 
@@ -176,7 +176,7 @@ def _lasting(
     source = _source(node)
     part = reader.of(source, source_need)
     lasts = source.source if isinstance(source, ChangesNode) else source
-    if part.node is not lasts:  # name what has to last, and not only what leads to it
+    if part.node is not lasts:  # name the node that has to last, not only the one it depends on
         part = make(Kind.ALL, lasts, source_need, parts=(part,))
     if isinstance(source, ChangesNode):
         part = replace(part, is_emission=False)  # the Value has to stay so
@@ -292,13 +292,13 @@ _AHEAD: Final = 1440
 
 
 def _moment_needed(present: Any, need: Need) -> float | None:
-    """Return the first instant at which a clock shows what is needed, in seconds since 1970.
+    """Return the first instant at which a clock meets a need, in seconds since 1970.
 
     Within a minute it may come later than that.
 
     Args:
-        present: what the clock shows now.
-        need: what it has to show.
+        present: the present reading of the clock.
+        need: the requirement on the reading.
     """
     if isinstance(need, Simple) and isinstance(need.operand, datetime):
         if need.relation in (Relation.GE, Relation.GT) and need.negated() is not None:
@@ -338,7 +338,7 @@ def _window_detail(state: TimeWindow, values: list[object]) -> str:
 
 
 def _length_needed(need: Need) -> Need | None:
-    """Return what the number of entries of a list has to be, if only that counts."""
+    """Return the requirement on the number of entries of a list, if only that counts."""
     if isinstance(need, Simple) and need.relation in (
         Relation.TRUE,
         Relation.FALSE,
@@ -370,7 +370,7 @@ _READERS: Final[dict[type[OperatorState], Callable[[Reader, Node, Need, Any], An
     Clock: _clock,
     TimeWindow: _time_window,
 }
-"""What reads operators of time, by the class of their states."""
+"""The readers of operators of time, by the class of their states."""
 
 NODES: Final[tuple[NodeReader, ...]] = (_timed, _latest, _merged, _window, _switched, _machine)
-"""What reads nodes that are no functions."""
+"""The readers of nodes that are not functions."""

@@ -435,7 +435,7 @@ class Event(ReadableEvent[T]):
 
 
 AnyEvent: TypeAlias = Event[Any]
-"""An Event whose payloads have a type that is not known."""
+"""An Event with payloads of a type that is not known."""
 
 
 class ListenedNode(EventNode):

@@ -386,7 +386,7 @@ class EventNode(Node):
         self.emitted_in = transactions.number
 
     def present(self) -> object:
-        """Return the current value of the Value whose changes this emits; else `NoValue`."""
+        """If this emits the changes of a Value, return its current value; else `NoValue`."""
         return NoValue
 
     def repeats_known_value(self) -> bool:

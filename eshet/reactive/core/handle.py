@@ -131,7 +131,7 @@ class Reactive(PlainValue, Generic[T_co]):
 
 
 AnyReactive: TypeAlias = Reactive[Any]
-"""A Value or an Event, of values or payloads whose type is not known."""
+"""A Value or an Event, with values or payloads of a type that is not known."""
 
 
 class ReadableValue(Reactive[T_co]):

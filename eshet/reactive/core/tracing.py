@@ -111,7 +111,7 @@ def on_transaction(callback: StepsCallback) -> Watching:
     those of the sources. Changes that it makes happen after this transaction.
 
     Returns:
-        An object whose `dispose()` ends it; disposing the current scope does so as well.
+        An object with a method `dispose` that ends it; disposing the current scope does so as well.
     """
     return Watching(thread_local.transactions, callback)
 

@@ -110,7 +110,7 @@ class SettlingNode(Protocol):
 
     @property
     def owner(self) -> _Owner | None:
-        """What the node belongs to."""
+        """The owner of the node."""
 
     def settle(self, transactions: "Transactions") -> bool:
         """Bring it up to date with its inputs; return whether it changed."""
@@ -129,7 +129,7 @@ class SettlingNode(Protocol):
 
 
 class Notifier(Protocol):
-    """Something that changed, and whose callbacks are called when everything has settled."""
+    """Something that changed; its callbacks are called when everything has settled."""
 
     @property
     def callbacks(self) -> Sequence[Notified] | None:
@@ -149,7 +149,7 @@ class ChangeSource(Notifier, Protocol):
 
     @property
     def owner(self) -> _Owner | None:
-        """What the node belongs to; None if there are several nodes."""
+        """The owner of the node; None if there are several nodes."""
 
     @property
     def height(self) -> int:

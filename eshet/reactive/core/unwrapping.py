@@ -35,7 +35,7 @@ class Lifted:
             self.emitting = _never_novalue(self.many)
 
     def with_names(self, names: Sequence[str]) -> "Lifted":
-        """Return the same function, whose last arguments are passed by these names."""
+        """Return the same function with its last arguments passed by these names."""
         function = self.function
 
         @functools.wraps(function)

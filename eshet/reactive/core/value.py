@@ -576,7 +576,7 @@ class Value(ReadableValue[T]):
 
 
 AnyValue: TypeAlias = Value[Any]
-"""A Value whose values have a type that is not known."""
+"""A Value with values of a type that is not known."""
 
 
 class _Texts:

@@ -1,4 +1,4 @@
-"""State machines with one timeout, whose inputs are Values and Events."""
+"""State machines with one timeout, and with Values and Events as inputs."""
 
 import asyncio
 import dataclasses

@@ -110,8 +110,8 @@ def stale(source: object, after: Held[float], *, name: str | None = None) -> Val
     """Return a Value that is True when a source has not reported anything for some time.
 
     Each emission of an Event is a report, and each value that a Value is set to, also an equal one.
-    `NoValue` and `Unknown` are no reports: they make it True at once. The current value of a Value,
-    and for an Event this call, count as the first report.
+    `NoValue` and `Unknown` are not reports: they make it True at once. The current value of a
+    Value, and for an Event this call, count as the first report.
 
     Args:
         source: the Value or Event.

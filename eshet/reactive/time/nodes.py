@@ -2,7 +2,7 @@
 """The nodes around an operator state: they pass inputs to it, and run its timer.
 
 All times are those of the event loop that is running when the node is made, in seconds. An output
-of a timer has a cause of its own, whose parent is the cause of its input; see `causes.py`.
+of a timer has a cause of its own, and the cause of its input as the parent; see `causes.py`.
 """
 
 import asyncio
@@ -427,7 +427,7 @@ def checked_seconds(seconds: object) -> float:
 
 
 def length_of(seconds: object) -> Value[float]:
-    """Return a Value of a length of time, whose first value must be known.
+    """Return a Value of a length of time; its first value must be known.
 
     Raises:
         ReactiveTypeError: it is unknown, or not a length of time.

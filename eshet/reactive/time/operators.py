@@ -274,7 +274,7 @@ def now(interval: Held[float] = 1.0, tz: str | tzinfo | None = None) -> Value[da
             datetime.
 
     Raises:
-        ReactiveTypeError: there is no such zone, or the interval is not a length of time.
+        ReactiveTypeError: the zone does not exist, or the interval is not a length of time.
         RuntimeError: no loop is running.
     """
     time = asyncio.get_running_loop().time()

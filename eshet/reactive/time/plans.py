@@ -26,9 +26,9 @@ was left out because the zone was moved across the date line."""
 def plan(entries: Mapping[str, T], *, tz: str | tzinfo | None = None) -> Value[T]:
     """Return a Value that follows a plan of the day or of the week.
 
-    It has the value of the last entry whose time has come, at any start time, also if that was days
-    ago. A time that a day does not have, since clocks are put forward, comes when that is over; one
-    that a day has twice comes once. Of two entries at the same time, the later one in `entries`
+    It has the value of the last entry before now, even if that was days ago, before the program was
+    started. A time that a day does not have, since clocks are put forward, comes when that is over;
+    one that a day has twice comes once. Of two entries at the same time, the later one in `entries`
     decides.
 
     Args:
@@ -37,7 +37,7 @@ def plan(entries: Mapping[str, T], *, tz: str | tzinfo | None = None) -> Value[T
         tz: the time zone of the times, such as `"Europe/Berlin"`; by default that of the system.
 
     Raises:
-        ReactiveTypeError: there is no entry, a time is not valid, or there is no such zone.
+        ReactiveTypeError: `entries` is empty, a time is not valid, or the zone does not exist.
         RuntimeError: no loop is running.
     """
     zone = zone_of(tz)

@@ -15,7 +15,7 @@ __all__ = ["GRACE", "ScheduleState"]
 GRACE: Final = 60.0
 """How many seconds late, or early, a firing may be and still count as the intended one."""
 
-_LAST: Final = 253_402_300_799.0  # the end of the year 9999, after which there is no datetime
+_LAST: Final = 253_402_300_799.0  # the end of the year 9999: the last datetime
 _LOOK_AGAIN: Final = 3600.0
 _SAME_INSTANT: Final = 0.0005  # seconds; the rounding error of a clock's float
 _RECOGNIZED: Final = 1.0  # seconds; tolerance for recognising computed instants, such as sunsets

@@ -100,7 +100,7 @@ def sun(
         missed: see `schedule`.
 
     Raises:
-        ReactiveTypeError: there is no such event, place or zone; or latitude and longitude are
+        ReactiveTypeError: the event, place or zone does not exist; or latitude and longitude are
             exchanged: the place is far from the zone, and would be close to it the other way round.
         RuntimeError: no loop is running.
     """

@@ -96,7 +96,7 @@ class OperatorState:
         raise NotImplementedError
 
     def wake(self, now: float) -> list[object]:
-        """Do what was due at `wake_at`, which is not after `now`."""
+        """Handle the timer that was due at `wake_at`, which is not after `now`."""
         raise NotImplementedError
 
     def adjust(self, seconds: float, now: float) -> list[object]:

@@ -1,7 +1,7 @@
 """Decides who decides over one path, and when its value has to be sent.
 
 It has no clock and no I/O: the caller passes the time in, carries out the effects that `arbitrate`
-returns, and calls `arbitrate` again at `deadline`. All other methods only note what has happened.
+returns, and calls `arbitrate` again at `deadline`. All other methods only note a change.
 
     arbiter.show(value, now)         the path shows a value
     arbiter.change(driver, value)    a driver wants a value
@@ -13,9 +13,9 @@ rule has made, the drivers with an override stand by. Then the person has the ra
 them: drivers above it decide as before, and those below it do not decide. If one above it decides,
 its value is sent again at once.
 
-Invariants: `arbitrate` decides by the present state alone, so events before it are one step. What
-the path shows already is not sent. A value is corrected three times in ten minutes, and beyond that
-at most once a minute.
+Invariants: `arbitrate` decides by the present state alone, so events before it are one step. A
+value that the path shows already is not sent. A value is corrected three times in ten minutes, and
+beyond that at most once a minute.
 """
 
 import math
@@ -47,7 +47,7 @@ _NO_DRIVER: Final = "no driver"
 
 
 class Arbiter:
-    """The drivers of one path, the person, and what the path shows."""
+    """The drivers of one path, the person, and the value that the path shows."""
 
     def __init__(self) -> None:
         self.drivers: list[Driver] = []
@@ -96,7 +96,7 @@ class Arbiter:
             self._must_check = "decision"
 
     def change(self, driver: Driver, value: object) -> None:
-        """Note what a driver wants; `NoValue` if it has no opinion."""
+        """Note the value that a driver wants; `NoValue` if it has no opinion."""
         driver.value = value
 
     # --- the person ---------------------------------------------------------------------------
@@ -136,12 +136,12 @@ class Arbiter:
         by_owner: bool = True,
         cause: Any = None,
     ) -> None:
-        """Note what the path shows.
+        """Note the value that the path shows.
 
         Args:
             value: the value; `Unknown` if it is unknown.
             now: the time.
-            by_rule: whether a rule of ours has set it, as far as causes tell.
+            by_rule: whether a rule of ours has set it, as far as causes show it.
             by_owner: of an unknown state: whether its owner is away; else the connection is lost.
             cause: of the change; only passed on.
         """
@@ -201,7 +201,7 @@ class Arbiter:
         self._note_begin(self.person, standing_by)
 
     def _note_meanwhile(self, value: object, now: float, cause: Any) -> None:
-        """Take a change for that of the person whose override goes on when its rule is back."""
+        """Attribute a change to the person, if the override goes on when its rule is back."""
         if self.person is not None and self.person.is_interrupted:
             self.person = Person(value, now, cause, is_interrupted=True)
 
@@ -236,7 +236,7 @@ class Arbiter:
         return self.shown is not Unknown and matches(self.shown, value, self._tolerance)
 
     def arbitrate(self, now: float) -> list[Effect]:
-        """Decide, and return what has to be done and what has changed since the last call."""
+        """Decide, and return the value to send and the changes since the last call, as effects."""
         ending, self._ending = self._ending, None
         self._follow_override(now, ending)
         decides, target, sender = self._choose(now)
@@ -418,7 +418,7 @@ class Arbiter:
             if self.shown is not Unknown:
                 self._adopt(self.shown)
 
-    # --- drivers whose rules have not joined yet ----------------------------------------------
+    # --- drivers of rules that have not joined yet --------------------------------------------
 
     def _stand_in(self, standing_by: Any) -> None:
         """Let absent drivers stand by for those of an earlier process that have not joined.
@@ -443,12 +443,12 @@ class Arbiter:
 
     @property
     def _awaits_condition(self) -> bool:
-        """Whether a driver is absent whose override lasts as long as a Value is true."""
+        """Whether an absent driver has an override that lasts as long as a Value is true."""
         return any(each.is_absent and each.override is None for each in self.drivers)
 
 
 def _limited(override: float | None) -> float | None:
-    """Return the length of an override; None if it depends on a Value, which nobody knows now."""
+    """Return the length of an override; None if it depends on a Value, which is not known now."""
     return None if override is None or math.isinf(override) else override
 
 

@@ -69,7 +69,7 @@ class DrivenPath:
         self._is_held = is_held
         self._on_effect = on_effect
         self._sinks: dict[Driver, DrivingSink] = {}
-        self._lead: DrivingSink | None = None  # whose observation counts
+        self._lead: DrivingSink | None = None  # its observation counts
         self._changed = asyncio.Event()  # set when the path shows something else, then replaced
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False  # whether to decide as soon as that is possible
@@ -115,7 +115,7 @@ class DrivenPath:
             self.decide()
 
     def leave(self, sink: DrivingSink) -> None:
-        """Remove the driver of a sink, whose scope has ended."""
+        """Remove the driver of a sink, as its scope has ended."""
         if self._sinks.pop(sink.driver, None) is None:
             return
         self.arbiter.leave(sink.driver)
@@ -131,7 +131,7 @@ class DrivenPath:
             self.decide()
 
     def change(self, driver: Driver, value: object) -> None:
-        """Note what a driver wants, and decide."""
+        """Note the value that a driver wants, and decide."""
         self.arbiter.change(driver, value)
         self._note_wish(driver)
         self.decide()
@@ -146,14 +146,14 @@ class DrivenPath:
             self._show(sink.shown, by_owner=True)
 
     def _note_unseen(self) -> None:
-        """Nobody has observed the path for a time: who has changed it meanwhile is not known."""
+        """The path was not observed for a time: who has changed it meanwhile is not known."""
         if self.arbiter.shown is not Unknown:
             self._show(Unknown, by_owner=False)
 
-    # --- what the path shows ------------------------------------------------------------------
+    # --- the shown value ----------------------------------------------------------------------
 
     def show(self, sink: DrivingSink, value: object, *, by_owner: bool) -> None:
-        """Note what the client of a sink observes at the path, and decide.
+        """Note the value that the client of a sink observes, and decide.
 
         Args:
             sink: the sink.
@@ -354,7 +354,7 @@ class DrivenPath:
     # --- description --------------------------------------------------------------------------
 
     def report(self) -> dict[str, Any]:
-        """Return who drives the path, who decides, and what was sent, as plain data.
+        """Return who drives the path, who decides, and the last value sent, as plain data.
 
         Times are texts in UTC, such as `"2026-11-25T03:22:41Z"`.
         """

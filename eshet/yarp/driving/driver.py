@@ -1,4 +1,4 @@
-"""A driver, a person, and what an arbiter reports."""
+"""A driver, a person, and the effects that an arbiter returns."""
 
 import math
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ EndOfOverride: TypeAlias = Literal[
 command has ended it; the person has set what should be so; the last driver has left."""
 
 WhySent: TypeAlias = Literal["decision", "override", "correction", "owner", "reconnected"]
-"""Why a value is sent: it has changed, or somebody else decides; it is that of a person, to which
-the path returns; others have changed it; the owner of the path, or the connection, was away."""
+"""Why a value is sent: it, or who decides, has changed; it is that of a person, to which the path
+returns; others have changed it; the owner of the path, or the connection, was away."""
 
 
 @dataclass(eq=False, slots=True)
 class Person:
-    """A person, or anything else that is no rule of ours, who has changed a path.
+    """A person, or anything other than our rules, that has changed a path.
 
     Args:
         value: to which the path was changed.
@@ -60,12 +60,12 @@ class Driver:
             as long as `may_stand_by` holds; None if it never stands by.
         verify: seconds within which the path has to show its value; None for no limit.
         tolerance: by which numbers may differ that count as equal.
-        value: what it wants; `NoValue` if it has no opinion.
+        value: the value that it wants; `NoValue` if it has no opinion.
         may_stand_by: whether its override may begin, or last.
         is_released: whether its part in the present override has ended early.
         cause: of its value; only passed on.
-        is_absent: whether it only stands by for the driver of an earlier process, whose rule has
-            not joined yet. It has no opinion and sends nothing.
+        is_absent: whether it only stands by for the driver of an earlier process, until its rule
+            has joined. It has no opinion and sends nothing.
     """
 
     rule: str = ""
@@ -107,9 +107,9 @@ class Send:
     """The value must be sent.
 
     Args:
-        driver: the one whose client and strategy send it.
+        driver: sends it with its client and its strategy.
         sent: the value.
-        person: the person whose value it is; None if it is that of the driver.
+        person: has set this value; None if it is that of the driver.
         why: see `WhySent`; `"override"` if there is a person.
         cause: of the change of the path that has led to it; None if there was none.
     """
@@ -123,11 +123,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Somebody else decides.
+    """Another driver or person decides.
 
     Args:
-        by: a driver, a person, or None for nobody.
-        value: the value that should be so; `NoValue` if nobody decides.
+        by: a driver, a person, or None if no one does.
+        value: the value that should be so; `NoValue` if no one decides.
     """
 
     by: Driver | Person | None

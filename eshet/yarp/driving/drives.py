@@ -19,7 +19,7 @@ _log: Final = logging.getLogger("eshet")
 
 
 class RuleName:
-    """The full name of the rule in whose scope drivers are made.
+    """The full name of the rule that owns a scope, for the drivers made in it.
 
     Args:
         name: such as `hall.hall_light`.
@@ -46,7 +46,7 @@ class Drives:
         """Return a driven path, which is made at its first use.
 
         Args:
-            server: tells the server from others; None for that of all rules.
+            server: identifies the server; None for that of all rules.
             path: the absolute path.
         """
         key = server, path
@@ -55,7 +55,7 @@ class Drives:
         return self._paths[key]
 
     def restore(self, state: Any, epoch: float) -> None:
-        """Keep the override of a driver of an earlier process whose rule has not joined yet.
+        """Keep the override of a driver of an earlier process until its rule joins.
 
         Args:
             state: of the sink of `yarp.drive`; that of any other output is ignored.
@@ -85,7 +85,7 @@ class Drives:
                     each.decide_if_due()
 
     def note_owner(self, path: str) -> None:
-        """Send what should be so at a path whose owner has registered it again."""
+        """Send the wanted value of a path that its owner has registered again."""
         for each in self._driven():
             if each.path == path:
                 each.note_owner()

@@ -89,7 +89,7 @@ class SentValues:
 def as_delivered(value: Any) -> Any:
     """Return a value as the protocol delivers it: tuples as lists, for example.
 
-    A value that the protocol can't carry is returned as it is; sending it is an error then.
+    A value that the protocol can't carry is returned unchanged; sending it is an error then.
     """
     if type(value) in _UNCHANGED:
         return value
@@ -137,5 +137,5 @@ def _is_same_part(one: object, other: object) -> bool:
 
 
 def _number(value: object) -> float | None:
-    """Return a number as it is; None for anything else, also for a bool."""
+    """Return a number unchanged; None for anything else, also for a bool."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -47,12 +47,12 @@ async def drive(
     tolerance: float = 0.0,
     unknown: Literal["withdraw", "keep"] = "withdraw",
 ) -> None:
-    """Say what should be so at a path, together with other rules and with people.
+    """Say which value a path should have, together with other rules and a person.
 
     Of all drivers of a path, the one with the highest priority that has an opinion decides; of
-    several with this priority, the one of the rule whose full name comes last in the alphabet, and
-    in a rule the last call. `NoValue` is no opinion. If the driver that decides withdraws, the
-    value of the next one is sent. A value that the path shows already is not sent.
+    several with this priority, the one of the rule with the alphabetically last full name, and in a
+    rule the last call. `NoValue` means no opinion. If the driver that decides withdraws, the value
+    of the next one is sent. A value that the path shows already is not sent.
 
     Args:
         path: of a state.
@@ -70,7 +70,7 @@ async def drive(
             keeps its last one.
 
     Raises:
-        EshetError: see `Client`. An `ErrorValue` if the path is no state.
+        EshetError: see `Client`. An `ErrorValue` if the path is not a state.
         TypeError: `value` is an Event, or `override` or `release` is not of these kinds.
         ValueError: the priority, a length of time or the tolerance is not valid, or a length is
             longer than a year.
@@ -200,7 +200,7 @@ class _Driving(HeldOutput):
         """See `DrivingSink`."""
         return self._client.observer is not None
 
-    # --- what it wants ------------------------------------------------------------------------
+    # --- wanted value -------------------------------------------------------------------------
 
     def __call__(self, value: object) -> None:
         """Follow the Value, or keep its value while this is held back."""
@@ -246,7 +246,7 @@ class _Driving(HeldOutput):
         """Observe the path.
 
         Raises:
-            ErrorValue: it is no state.
+            ErrorValue: it is not a state.
         """
         try:
             self.shown = await self._client.state_observe(self.path, self._on_shown)
@@ -262,7 +262,7 @@ class _Driving(HeldOutput):
 
     def submit(self, sent: SentValue, *, is_own: bool) -> None:
         """See `DrivingSink`."""
-        # Without a cause nobody asks for the inputs.
+        # Without a cause the inputs are not needed.
         has_inputs = is_own and current.get() is not None
         try:
             self._run(_DriveTask(self, sent, self.inputs.now() if has_inputs else None))
@@ -361,7 +361,7 @@ class _DriveTask:
 
 
 def _server_of(client: Client, scope: Scope | None) -> object:
-    """Return what tells the server of a client from others; None for that of all rules."""
+    """Return an object that identifies the server of a client; None for that of all rules."""
     default = None if scope is None else scope.find(DefaultClient)
     own = None if default is None else default.client
     is_own = own is not None and (client is own or client.server == own.server)

@@ -3,7 +3,7 @@
 Python runs one thread at a time. A busy thread makes every step of the loop wait for its share of
 the interpreter, so the loop is late although none of its steps takes long.
 
-Which threads are busy is known by their processor time, not by what they execute: a thread that
+Which threads are busy is known by their processor time, not by the code they execute: a thread that
 waits has lines of a rule on its stack as well. Two busy threads can delay a beat until they have
 ended, so the alarms before that beat take samples of them. Without processor times, a thread is
 named only if no other one can be meant.

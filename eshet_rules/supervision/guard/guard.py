@@ -78,7 +78,7 @@ class Guard:
 
     @property
     def own_blames(self) -> list[Blame]:
-        """The crashes of this runner whose rules are in quarantine."""
+        """The crashes of this runner for which rules are in quarantine."""
         return [] if self._quarantine is None else self._quarantine.own
 
     def follow(self, blames: Iterable[Blame], released: Mapping[str, str]) -> bool:

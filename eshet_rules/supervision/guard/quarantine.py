@@ -121,7 +121,7 @@ class Quarantine:
 
     @property
     def own(self) -> list[Blame]:
-        """The crashes of this runner whose rules are in quarantine."""
+        """The crashes of this runner for which rules are in quarantine."""
         return [each for each in self._blames if not each.runner]
 
     def begin(self, sources: Mapping[str, Source]) -> None:
@@ -178,7 +178,7 @@ class Quarantine:
         return self._safe is not None and self.disabled_reason(rule) == self._safe
 
     def release(self, rules: Iterable[str]) -> list[Blame]:
-        """Release rules, given their full names, and return what they were in quarantine for."""
+        """Release rules, given their full names, and return why they were in quarantine."""
         rules = list(rules)
         self._released |= set(rules)
         return self._drop(lambda blame: any(map(blame.concerns, rules)))
@@ -232,7 +232,7 @@ class Quarantine:
             self._log_quarantined(each)
 
     def _drop(self, is_over: Callable[[Blame], bool]) -> list[Blame]:
-        """Release what is over, and return it."""
+        """Release the rules of blames that are over, and return these blames."""
         over = {
             each.name: each for each in (*self._blames, *self._elsewhere.values()) if is_over(each)
         }
@@ -275,7 +275,7 @@ class Quarantine:
 
 
 def attribute(crash: Crash, sources: Mapping[str, Source]) -> list[Blame]:
-    """Attribute a crash to the rule or module whose code was running; return [] if there is none.
+    """Attribute a crash to the rule or module that was running; return [] if there is none.
 
     Args:
         crash: the content of the crash file.
@@ -308,7 +308,7 @@ def _source_of(rule: str, sources: Mapping[str, Source]) -> Source | None:
 
 
 def _rule_at(source: Source, line: int) -> str | None:
-    """Return the name of the rule whose function contains a line of a file; None if none does."""
+    """Return the name of the rule at a line of a file; None if there is none."""
     module = parse(source.data)
     if module is None:
         return None

@@ -213,7 +213,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
         `call_later`, `asyncio.sleep`, timeouts and everything else that waits use this as well. The
         timers are in a heap: a time that can't be ordered would delay or lose the timers of all
-        rules, and one whose comparison raises would end the loop.
+        rules, and one that raises when it is compared would end the loop.
 
         Raises:
             ValueError: the time is NaN.

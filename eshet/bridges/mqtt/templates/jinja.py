@@ -117,13 +117,13 @@ class JinjaTemplates:
         is_complete = False
         try:
             if self._process is not None and self._process.returncode is not None:
-                await self.close()  # somebody has ended it, and not a template
+                await self.close()  # it was ended from outside, not by a template
             process = self._process or await self._start()
             if process is None or process.stdin is None or process.stdout is None:
                 return
             request = json.dumps({"value": value, "templates": templates})
             process.stdin.write(request.encode() + b"\n")
-            with contextlib.suppress(ConnectionError):  # it ended: then there is no answer
+            with contextlib.suppress(ConnectionError):  # it has ended: no answer follows
                 await process.stdin.drain()
             for template in templates:
                 line = await process.stdout.readline()

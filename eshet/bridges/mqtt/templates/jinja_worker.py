@@ -2,7 +2,7 @@
 
 It reads lines of JSON such as `{"value": "payload", "templates": ["{{ value }}"]}`, and writes a
 line for each template: `{"text": ...}`, `{"missing": ...}` or `{"failed": ...}`. Its first line,
-`{}`, tells that it is ready. It imports nothing of this package, so that it starts quickly.
+`{}`, means that it is ready. It imports nothing of this package, so that it starts quickly.
 """
 
 import contextlib
