@@ -522,7 +522,7 @@ class Runner:
         return answers
 
     def _summary(self) -> dict[str, Any]:
-        """Return what this runner knows of its cluster, and the address of its page."""
+        """Return the cluster as this runner knows it, and the address of its page."""
         page = None if self._page is None else self._configuration.web.public_url
         known = {} if self._cluster is None else self._cluster.summary()
         return {**known, "page": page}
