@@ -12,7 +12,7 @@ from eshet.protocol import DEFAULT_PORT
 __all__ = ["Address", "connect_error_text", "default_server"]
 
 _LOGIN: Final = re.compile(r".*@", re.DOTALL)
-"""What may be a password, in the URL of another kind of server."""
+"""The part of the URL of another kind of server that may contain a password."""
 
 _ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s@]+\]|[^:\[\]\s/@]+)(?::(?P<port>\d{1,5}))?")
 

@@ -85,8 +85,8 @@ class Scope:
     Args:
         name: shown to users: the rule, or whatever else created this scope.
         parent: the scope with which this one is disposed; None for a top-level scope.
-        on_error: called with an error of an owned thing and a description of what raised it.
-            Without a handler, errors go to the parent, and from a top-level scope to the log.
+        on_error: called with an error of an owned thing and a description of the code that raised
+            it. Without a handler, errors go to the parent, and from a top-level scope to the log.
         on_success: called with such a description when something works again that had been
             reported as failing.
     """
@@ -207,7 +207,7 @@ class Scope:
 
         Args:
             error: the exception.
-            doing: what raised it, such as `"callback of /hall/motion"`.
+            doing: the code that raised it, such as `"callback of /hall/motion"`.
         """
         error = plain_error(error)
         scope: Scope | None = self

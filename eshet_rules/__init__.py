@@ -10,7 +10,7 @@ The packages and modules; imports go downwards only:
     testing          a house for tests of rules, in virtual time
     runner           composes and runs everything else
     cluster          shares the modules of a rules folder among several runners
-    graph            draws what rules read and write, and the inside of a rule
+    graph            draws the inputs and outputs of rules, and the inside of a rule
     why_not          lists the changes needed for another value
     reload           replaces running versions of modules
     config           eshet-rules.toml as typed settings
@@ -18,7 +18,7 @@ The packages and modules; imports go downwards only:
     modules          files of the rules folder as Python modules
     mistakes         finds likely mistakes in the source of rules
     logs             the log, for a terminal or as JSON
-    stats            counts what rules did, from the audit trail
+    stats            counts actions of rules, from the audit trail
     why              explains why a path has its value
     audit            audit records and the audit trail
     keep             `keep`: a Value that survives an edit of its rule

@@ -799,7 +799,7 @@ class NoTrail(RulesError):
         file: the path of the trail's open file.
         problem: the problem with it.
         option: the option of the command that leads to another place.
-        advice: what else to do.
+        advice: another remedy.
     """
 
     def __init__(
@@ -848,7 +848,7 @@ class PageNotServed(RulesError):
 
 
 class NotAnEshetServer(RulesError):
-    """What listens at the address of the server does not answer like an ESHET server.
+    """The server at the address does not answer like an ESHET server.
 
     Args:
         address: the address, such as `"127.0.0.1:11236"`.

@@ -11,7 +11,7 @@
     bridge              the interface of all bridges, and the function that makes one
     scope               logs the errors of callbacks of a bridge
     own_nodes           the nodes of a bridge about itself, and whether it is connected
-    device_list         the devices of all bridges of a server, for who asks from outside
+    device_list         the devices of all bridges of a server, for callers outside of it
     inventory           the list of devices, as data
     settings            the tables `[bridges.NAME]` and `[alias]` of a configuration file
     homeassistant       the entities and services of a Home Assistant

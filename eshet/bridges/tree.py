@@ -23,7 +23,7 @@ from eshet.client import Client
 __all__ = ["MAX_DEVICES", "DeviceTree"]
 
 MAX_DEVICES: Final = 5000
-"""The maximum number of devices of one reader: anybody may announce devices to a broker."""
+"""The maximum number of devices of one reader: any client may announce devices to a broker."""
 
 _RESERVED: Final = frozenset({"bridge", "topic"})
 """Names in the directory of a bridge that are reserved, so devices do not get them."""

@@ -176,7 +176,7 @@ class Callback:
                 self._report(error)
 
     def _call(self, cause: Cause | None, args: tuple[Any, ...]) -> None:
-        """Do what `__call__` describes, within the callback's own context."""
+        """See `__call__`; this runs within the callback's own context."""
         observer = self._observer
         if observer is not None and not self._notify_input(observer, cause, args[0]):
             return

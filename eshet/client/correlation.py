@@ -127,7 +127,7 @@ class Correlator:
 def _comparable(value: bytes) -> int:
     """Return a hash of a packed value, which is the same for 21 and 21.0.
 
-    Whoever sets 21 reads 21.0 from an owner with decimals.
+    A client that sets 21 reads 21.0 from an owner with decimals.
     """
     first = value[0] if value else _FIRST_OF_NIL
     if first < _FIRST_OF_MAPS:

@@ -1,4 +1,4 @@
-"""Which requests are answered, and what each one may do.
+"""Which requests are answered, and the rights of each.
 
 An `Access` checks every request before its handler runs: which host it names, which page sent it,
 its type, its length and its token. A `GET` needs the scope `read` and all else `act`, unless the
@@ -43,7 +43,7 @@ _LOGGED: Final = frozenset({401, 403, 408, 413, 415, 421, 429})
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request, and what that allows.
+    """Who sent a request, and the rights of that request.
 
     Args:
         access: the access control that let the request in.

@@ -19,7 +19,7 @@ _SECONDS: Final = 180 * 24 * 3600
 
 
 def login_routes() -> list[web.AbstractRouteDef]:
-    """Return the routes; the access control of the server lets everybody use them."""
+    """Return the routes; the access control of the server opens them to all callers."""
     return [
         web.post("/login", _login),
         web.post("/logout", _logout),

@@ -105,7 +105,7 @@ class NodeRoutes:
         return await self._answer(request, self._list(_path(request)))
 
     async def _list(self, path: str) -> Any:
-        """Return what `/meta/ls` returns, for a directory of any length."""
+        """Return the result of `/meta/ls`, for a directory of any length."""
         kind, *entries = await list_directory(self._client, path)
         return ["dir", entries] if kind == "dir" else kind
 

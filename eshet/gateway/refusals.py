@@ -1,4 +1,4 @@
-"""The log of refused requests: who, and what.
+"""The log of refused requests and their senders.
 
 An attacker sends thousands of requests, so there is at most one line a minute for each peer and
 reason; the next one says how many there were in between.
@@ -39,7 +39,7 @@ class RefusalLog:
         Args:
             peer: the address of the other end, without its port.
             reason: why; a short text without values of the request.
-            what: which request, such as `POST /set/hall/light`; control characters are escaped.
+            what: the request, such as `POST /set/hall/light`; control characters are escaped.
         """
         key = peer, reason
         now = self._now()

@@ -3,7 +3,7 @@
 
 The modules, from top to bottom; each imports only from those below it:
 
-    conditions       what holds a value where it is
+    conditions       the conditions for a value to become another one
     graph_view       a part of the graph as data and as a drawing
     upstream         the nodes that a node follows, and the values of its inputs
     aggregates       average, minimum, maximum and rate of a window

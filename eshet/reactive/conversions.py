@@ -166,7 +166,7 @@ def on_value(source: object, cb: C | None = None, current: bool = True) -> C | C
 def feed(source: object, callback: Callable[[Any], object], *, current: bool = True) -> None:
     """Call a sink like `on_value` does, also while its version is being prepared or takes over.
 
-    A sink decides by itself what to send.
+    A sink decides by itself which values to send.
 
     Args:
         source: the Value or Event.

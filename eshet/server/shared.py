@@ -425,7 +425,7 @@ class SharedRouter(Router):
             self.notify(node, NotifyKnown.code, node.path + b"\0" + value)
 
     def _current(self, handler: Handler, *, reads_state: bool) -> Handler:
-        """Return a handler that first lets the tree catch up with what others have changed.
+        """Return a handler that first lets the tree catch up with changes by other servers.
 
         Args:
             handler: handles a message about a node.
@@ -507,7 +507,7 @@ class SharedRouter(Router):
             self.notify(node, EventNotify.code, path + b"\0" + event.value)
 
     def knows_event(self, path: bytes) -> bool:
-        """Whether anybody here has registered an event, listens to it, or is going to."""
+        """Whether a client here has registered an event, listens to it, or is going to."""
         return self.tree.node_at(path) is not None or self.succession.is_missed(path)
 
     # --- from other servers -------------------------------------------------------------------

@@ -15,7 +15,7 @@ class Problem(NamedTuple):
         file: the path of the file.
         line: the line number; 0 if the mistake concerns the whole file.
         key: the key with its tables, such as `log.format`; empty if no key is concerned.
-        text: the value that was found, and what to write.
+        text: the value that was found, and the advice.
     """
 
     file: str

@@ -2,7 +2,7 @@
 
     sources             values and events that follow a path
     sinks               outputs to a path when values change or events emit
-    driving             what should be so at a path, where several rules and a person decide
+    driving             the wanted value of a path, if several rules and a person decide
     acting              calls of functions of rules
     accepted            which values a settable state accepts
     outputs             the outputs of sinks, held back while a version is being prepared (those of

@@ -104,7 +104,7 @@ async def set_value(
 async def event_register(
     path: str, event: ReadableEvent[object], *, client: Client | None = None
 ) -> None:
-    """Register an event that emits what `event` does, except NoValue and Unknown.
+    """Register an event that emits the payloads of `event`, except NoValue and Unknown.
 
     Args:
         path: of the event.

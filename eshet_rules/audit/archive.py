@@ -58,7 +58,7 @@ def number_of(name: str) -> int | None:
 
 
 class Archive:
-    """Closes files, compresses them, and deletes the oldest; reports what fails.
+    """Closes files, compresses them, and deletes the oldest; reports failures.
 
     Args:
         file: the open file.

@@ -71,7 +71,7 @@ class SinkOfRule(NamedTuple):
         rule: the full name of the rule.
         path: its path.
         holds: whether it sets the path to each value of a Value.
-        drives: whether it says what should be so at the path.
+        drives: whether it drives the path.
         provides: whether it publishes a state or an event of the rule.
     """
 

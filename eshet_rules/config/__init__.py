@@ -5,8 +5,8 @@
     parameters    the parameters that a rule gets as `config`
     where         conditions on the runners of a cluster that may run a module
 
-What any configuration file needs is in `eshet.settings`. The command line takes precedence over the
-file, and the file over the defaults.
+The parts for any configuration file are in `eshet.settings`. The command line takes precedence over
+the file, and the file over the defaults.
 """
 
 from eshet_rules.config.parameters import Parameters

@@ -1,4 +1,4 @@
-"""Draws what rules read and write, and the inside of a rule, for `eshet-rules graph`.
+"""Draws the inputs and outputs of rules, and the inside of a rule, for `eshet-rules graph`.
 
 drawing      a graph as a Mermaid or Graphviz diagram, or as data
 paths        the graph of paths and rules

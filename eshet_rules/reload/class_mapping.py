@@ -155,7 +155,7 @@ class ClassMapping:
 
 
 class _NotMappableError(Exception):
-    """Something has no counterpart in the new version; the text says what."""
+    """An object has no counterpart in the new version; the text names it."""
 
 
 def _objects_in(value: Any) -> Iterator[Any]:

@@ -157,7 +157,7 @@ class Reloader:
         async with self._turn:
             if sources is not self._newest:
                 return False
-            # At the start, nothing is decided before all rules have said what should be so.
+            # At the start, nothing is decided before all rules have given their wanted values.
             is_start = not self._instances
             with self.drives.held() if is_start else contextlib.nullcontext():
                 return await self._update(sources)

@@ -228,7 +228,7 @@ class _Feeding:
         return broken
 
     def _steps(self) -> Iterator[tuple[float, Callable[[], object]]]:
-        """Yield what happens from outside, with its time."""
+        """Yield the inputs and commands from outside, each with its time."""
         for each in self._recording.disabled:
             if each.begin:
                 yield each.begin, functools.partial(self._switch, each.rule, on=False)

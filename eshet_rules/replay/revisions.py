@@ -20,7 +20,7 @@ class UnknownVersion(RulesError):
     Args:
         version: as the user has given it.
         problem: why it can't be used.
-        allowed: what else to name.
+        allowed: describes the versions that can be named.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ def commit_of(folder: Path, revision: str | None = None) -> Commit | None:
 
     Args:
         folder: the rules folder.
-        revision: such as `HEAD~1`; None for the one that is checked out, and what differs from it.
+        revision: such as `HEAD~1`; None for the one that is checked out, with its changes.
     """
     if revision is None and not _output(folder, "ls-files", "--", "."):
         return None  # the folder is in a working tree, but not in the repository

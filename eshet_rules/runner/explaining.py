@@ -51,7 +51,7 @@ class Explaining:
     def why(self, path: Any) -> dict[str, Any]:
         """Return the last records of a path with their causes, and the rules that use it.
 
-        The result has what `eshet_rules.why.memory.recall` returns, `places`: the lines of the
+        The result is that of `eshet_rules.why.memory.recall`, with `places`: the lines of the
         rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the
         names of rules, each with its state and, if there is one, the reason for it; `stopped`:
         those rules that have made outputs and do not run now; and `naming`: others that do not run

@@ -10,7 +10,7 @@
     /eshet_rules/NAME/drives              an action: who decides over each path with `yarp.drive`
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
     /eshet_rules/NAME/why                 an action: the last records and the rules of a path
-    /eshet_rules/NAME/why_not             an action: what would change the value of a path
+    /eshet_rules/NAME/why_not             an action: the conditions for another value of a path
     /eshet_rules/NAME/inside              an action: the graph of the inside of a rule
     /eshet_rules/NAME/cluster             an action: the cluster as this runner knows it
 
@@ -61,7 +61,7 @@ ROOT: Final = "/eshet_rules"
 ACTIONS: Final = ("reload", "enable", "disable", "restart", "commit")
 
 SETTING: Final = "--name, or `name` below [server]"
-"""What gives a runner another name, for advice."""
+"""How to give a runner another name, for advice."""
 
 _INTERVAL: Final = 0.5
 """Seconds between two checks for changes."""
@@ -101,7 +101,7 @@ class Publisher:
         bridges: returns the reports on the bridges, as plain data.
         answers: other actions, by name.
         on_changes: called with the reports on all rules whenever one of them has changed.
-        setting: what gives the runner another name, for advice.
+        setting: how to give the runner another name, for advice.
     """
 
     def __init__(

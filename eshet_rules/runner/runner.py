@@ -522,7 +522,7 @@ class Runner:
         return answers
 
     def _summary(self) -> dict[str, Any]:
-        """Return what this runner knows of its cluster, and the addresses of its page.
+        """Return the cluster as this runner knows it, and the addresses of its page.
 
         `page` is for browsers on any machine, and `local_page` for those on this one only.
         """

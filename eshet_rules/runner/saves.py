@@ -39,7 +39,7 @@ _TRIES: Final = 3
 
 
 class Saves:
-    """Decides what happens after a save.
+    """Commits a save at once, or keeps it waiting for a command.
 
     Args:
         reloader: reloads the modules.

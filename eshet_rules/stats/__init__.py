@@ -1,4 +1,4 @@
-"""Counts what rules did, from the audit trail, for `eshet-rules stats`.
+"""Counts the actions of rules, from the audit trail, for `eshet-rules stats`.
 
 text         statistics as a table, as JSON, and in the format of Prometheus
 counting     counts the records of rules and of paths

@@ -19,7 +19,7 @@ _ERRORS: Final = ("rule.failed", "rule.attempt_failed")
 
 @dataclass
 class RuleCounts:
-    """What one rule did.
+    """The counts of one rule.
 
     Args:
         inputs: number of inputs.
@@ -44,7 +44,7 @@ class RuleCounts:
 
 @dataclass
 class Statistics:
-    """What all rules did.
+    """The statistics of all rules.
 
     Args:
         rules: by their names.

@@ -26,7 +26,7 @@ class RuleReport:
         reads: the paths that it has observed, listened to or requested.
         writes: the paths that it owns, sets, calls or emits.
         holds: the paths among them that it sets to each value of a Value.
-        drives: the paths among them for which it says what should be so.
+        drives: the paths among them that it drives.
         waiting: number of inputs that wait for the rules of its module.
         waiting_s: for how many seconds the oldest of them waits.
     """

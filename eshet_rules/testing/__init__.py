@@ -8,6 +8,6 @@ awaited            finds calls that a test has forgotten to await
 exceptions         the errors that a house raises
 devices            simulated devices
 happenings         the inputs and outputs of rules, in order
-answers            what `why` and `why-not` say of a house
+answers            the answers of `why` and `why-not` in a house
 virtual_time       an event loop with a clock that moves only when a test advances it
 """

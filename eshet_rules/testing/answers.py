@@ -1,4 +1,4 @@
-"""What `why` and `why-not` say of a house."""
+"""The answers of `why` and `why-not` in a house."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -49,7 +49,7 @@ class Answers:
     def why_not(
         self, path: str, wanted: Sequence[object], depth: int, now: datetime, zone: tzinfo | None
     ) -> str:
-        """Return what would have to change for a path to have another value.
+        """Return the changes that a path needs to have another value.
 
         Args:
             path: the path.

@@ -712,7 +712,7 @@ class House:
         return self._answers.why(path, self.now, self._zone)
 
     def why_not(self, path: str, *wanted: object, depth: int = 5) -> str:
-        """Return what would have to change for a path to have another value.
+        """Return the changes that a path needs to have another value.
 
         It is the text that `eshet-rules why-not` prints. Nothing changes by that.
 

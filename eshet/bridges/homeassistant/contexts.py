@@ -28,7 +28,7 @@ class _Change:
 
     Args:
         entity_id: of the entity.
-        context: in the form of `subscribe_entities`: only what differs from the last change.
+        context: in the form of `subscribe_entities`: only its differences from the last change.
         is_new: whether the change adds the entity, so that its context is complete.
         calls: those without a result when the change came.
         apply: applies it.

@@ -80,7 +80,7 @@ class PahoBroker:
         client_id: unique among the clients of the broker.
         credentials: returns the user and the password, at each attempt to connect, as they may have
             been corrected; may raise `BrokerError`. None for a broker that needs no user.
-        advice: what to correct if the broker does not accept the user or the password.
+        advice: how to correct a user or a password that the broker does not accept.
         tls: how to check the certificate of the broker; None for a connection without TLS.
         keep_alive: the longest interval between two sent packets, in whole seconds, unless the
             broker chooses another; a connection counts as lost if nothing arrives for 1.5 times

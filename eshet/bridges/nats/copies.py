@@ -217,7 +217,7 @@ class _Emitter:
         self._loop = asyncio.get_running_loop()
 
     async def listen(self, other: "_Emitter") -> None:
-        """Emit on the other side what others emit on this one."""
+        """Emit the events of other clients on this side on the other one."""
 
         def on_event(payload: Any) -> None:
             if not self._is_own(payload):

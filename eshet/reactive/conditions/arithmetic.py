@@ -1,4 +1,4 @@
-"""Arithmetic: which operand has to be what."""
+"""Arithmetic: the requirements on each operand."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ def _arithmetic(
     first: Callable[[Simple, Any], Simple | None],
     second: Callable[[Simple, Any], Simple | None],
 ) -> FunctionReader:
-    """Return what reads a function of two numbers.
+    """Return the reader of a function of two numbers.
 
     Args:
         function: the function.
@@ -139,7 +139,7 @@ _WITH_ORDER: Final = (
 
 
 def _extreme(relations: tuple[Relation, Relation], bound: Relation) -> FunctionReader:
-    """Return what reads the least or greatest of several values.
+    """Return the reader of the least or greatest of several values.
 
     Args:
         relations: those for which all values have to be so; for the opposite ones, one is enough.
@@ -198,4 +198,4 @@ ARITHMETIC: Final[dict[str, FunctionReader]] = {
     "min": _extreme((Relation.GT, Relation.GE), Relation.GE),
     "sum": _sum,
 }
-"""What reads arithmetic, by the name of the function."""
+"""The readers of arithmetic, by the name of the function."""

@@ -31,7 +31,7 @@ __all__ = ["CHOICES"]
 
 
 def _logic(*, joins: bool) -> FunctionReader:
-    """Return what reads `and_` and `or_` of two values that are true or false.
+    """Return the reader of `and_` and `or_` of two values that are true or false.
 
     Args:
         joins: the result for which both operands have to be so: True of `and_`, False of `or_`.
@@ -85,7 +85,7 @@ def _truth(*, negates: bool) -> FunctionReader:
 
 
 def _quantified(*, joins: bool) -> FunctionReader:
-    """Return what reads `all` (`joins` is True) and `any` (False) of a list of Values."""
+    """Return the reader of `all` (`joins` is True) and `any` (False) of a list of Values."""
 
     def read(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
         members = members_of(cells) if len(cells) == 1 else None
@@ -120,7 +120,7 @@ def _when(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Cond
 
 
 def _replacing(*absent: object) -> FunctionReader:
-    """Return what reads an operator that replaces these values."""
+    """Return the reader of an operator that replaces these values."""
 
     def read(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
         source, replacement = cells
@@ -283,4 +283,4 @@ CHOICES: Final[dict[str, FunctionReader]] = {
     "count": _counted,
     "scan": _scanned,
 }
-"""What reads operators without timers, by the name of the function."""
+"""The readers of operators without timers, by the name of the function."""

@@ -1,4 +1,4 @@
-"""Comparisons and parts of values: which operand has to be what."""
+"""Comparisons and parts of values: the requirements on each operand."""
 
 import operator
 from collections.abc import Callable, Collection, Sequence
@@ -217,4 +217,4 @@ COMPARISONS: Final[dict[str, FunctionReader]] = {
     "record": _list,
     "_arguments": _list,  # those of `yarp.action_call`
 }
-"""What reads comparisons and parts of values, by the name of the function."""
+"""The readers of comparisons and parts of values, by the name of the function."""

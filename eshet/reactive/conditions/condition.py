@@ -38,7 +38,7 @@ class Kind(enum.StrEnum):
 class Condition:
     """One thing that a wanted value depends on, and whether it is so.
 
-    Several conditions may share a part. So what follows from the parts is computed once.
+    Several conditions may share a part. So the results of the parts are computed once.
 
     Args:
         kind: its kind.

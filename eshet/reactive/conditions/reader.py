@@ -58,8 +58,8 @@ class Reader:
 
     Args:
         now: the present time of the loop.
-        functions: what reads calls of the functions of operators, by their names.
-        nodes: what reads other nodes: each returns None for a node that it does not know.
+        functions: the readers of calls of the functions of operators, by their names.
+        nodes: the readers of other nodes: each returns None for a node that it does not know.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 StateData: TypeAlias = Any
-"""The state of a node as plain data; `restore` takes what `snapshot` of the same class returned."""
+"""The state of a node as plain data; `restore` takes the result of `snapshot` of the same class."""
 
 
 class Node:

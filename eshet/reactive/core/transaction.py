@@ -409,7 +409,7 @@ class Transactions:
         Most often these are all the nodes that follow a source, so they skip the queue.
         """
         to_notify = self.to_notify
-        # Written out as in _settle_queue(): a call for each node would cost what this saves.
+        # Written out as in _settle_queue(): a call for each node would cost the time saved.
         for node in tuple(nodes):
             if node.state != IDLE:
                 continue

@@ -108,7 +108,7 @@ class Arbiter:
             self._ending = why
 
     def release(self, why: EndOfOverride) -> bool:
-        """End the override, and send what should be so if the path does not show it.
+        """End the override, and send the wanted value if the path does not show it.
 
         Returns:
             Whether there was an override.
@@ -228,7 +228,7 @@ class Arbiter:
 
     @property
     def is_so(self) -> bool:
-        """Whether the path shows what should be so."""
+        """Whether the path shows the wanted value."""
         return self.shows(self.target)
 
     def shows(self, value: object) -> bool:
@@ -301,7 +301,7 @@ class Arbiter:
         return None, NoValue, None
 
     def _must_send(self, now: float, *, is_new: bool) -> bool:
-        """Whether the path does not show what should be so, or may soon show something else."""
+        """Whether the path does not show the wanted value, or may soon show something else."""
         if self.is_so:
             return self._sent.has_other(self.target, self._tolerance, now)
         last = self.last
@@ -344,7 +344,7 @@ class Arbiter:
         self._effects.append(Send(sender, self.last, person, why, cause))
 
     def wants(self, sent: SentValue) -> bool:
-        """Whether a value that was sent last is still what should be so."""
+        """Whether a value that was sent last is still the wanted value."""
         return sent is self.last and matches(sent.value, self.target)
 
     def note_attempt(self, sent: SentValue, now: float) -> None:

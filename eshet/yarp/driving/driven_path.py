@@ -30,7 +30,7 @@ class DrivingSink(Protocol):
 
     @property
     def shown(self) -> object:
-        """What its client observes at the path."""
+        """The value that its client observes at the path."""
 
     @property
     def scope(self) -> Scope | None:
@@ -323,7 +323,7 @@ class DrivenPath:
             self.decide()
 
     def _cause_of_end(self) -> Cause | None:
-        """Return the cause of what follows when the time of an override is over."""
+        """Return the cause of changes when the time of an override is over."""
         person = self.arbiter.person
         if person is None or not any(each.tracks_causes for each in self._sinks.values()):
             return None

@@ -24,7 +24,7 @@ EndOfOverride: TypeAlias = Literal[
     "time", "condition", "released", "command", "given back", "no driver"
 ]
 """Why an override has ended: its time was over; its condition is not true any more; an Event or a
-command has ended it; the person has set what should be so; the last driver has left."""
+command has ended it; the person has set the wanted value; the last driver has left."""
 
 WhySent: TypeAlias = Literal["decision", "override", "correction", "owner", "reconnected"]
 """Why a value is sent: it, or who decides, has changed; it is that of a person, to which the path
@@ -127,7 +127,7 @@ class Decided:
 
     Args:
         by: a driver, a person, or None if no one does.
-        value: the value that should be so; `NoValue` if no one decides.
+        value: the wanted value; `NoValue` if no one decides.
     """
 
     by: Driver | Person | None

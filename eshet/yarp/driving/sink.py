@@ -56,7 +56,7 @@ async def drive(
 
     Args:
         path: of a state.
-        value: a Value of what should be so, or a constant.
+        value: a Value that the path should have, or a constant.
         client: the client to use instead of the default one.
         strategy: how set requests are run. Their errors are reported, and not raised here.
         priority: the higher one decides.
@@ -138,7 +138,7 @@ class _Driving(HeldOutput):
     """The sink of one driver. It takes part as long as it is not held back.
 
     Args:
-        source: the Value of what should be so.
+        source: the Value that the path should have.
         client: the client that sends and observes.
         path: the path.
         driver: the driver.
