@@ -1,5 +1,6 @@
 """The description of `/api/1` in OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.0."""
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -21,6 +22,9 @@ def description(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     answers = list({each.answer: None for each in endpoints})
     references, components = msgspec.json.schema_components([Error, *answers], ref_template=_PLACE)
     schemas = dict(zip([Error, *answers], references, strict=True))
+    for each in components.values():
+        if "description" in each:  # a docstring
+            each["description"] = inspect.cleandoc(each["description"])
     paths: dict[str, Any] = {}
     for each in endpoints:
         place = paths.setdefault(f"{ROOT}{each.path}", {})
