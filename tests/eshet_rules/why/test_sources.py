@@ -180,6 +180,9 @@ def test_a_value_that_a_rule_found_at_its_set_up_began_when_the_trail_says():
         )))  # fmt: skip
         assert explanation.since == stamp(begin)
         assert explanation.is_from_outside is is_from_outside
+    off = [*earlier, sent(7, "/lamp", False)]
+    records = recent_records(recall(last, "/lamp"), ListedRecords(msgspec.to_builtins(off)))
+    assert explain("/lamp", records).since == stamp(9), "somebody has turned it on since"
     last.note_input(received(12, "/lamp", False))
     records = recent_records(recall(last, "/lamp"), ListedRecords(msgspec.to_builtins(earlier)))
     assert explain("/lamp", records).is_from_outside
