@@ -65,7 +65,6 @@ class Paths:
         node = nodes.get(path)
         reports = self._view.reloader.reports()
         recorder = self._view.recorder
-        record = None if recorder is None else recorder.last.inputs.get(path)
         value, known = await self._value(path, node)
         readers = list(_rules(each for each in reports if path in each.reads))
         writers = list(_rules(each for each in reports if path in each.writes))
@@ -76,7 +75,7 @@ class Paths:
             "owner": None if node is None else node.owner,
             "value": value,
             "known": known,
-            "since": None if record is None else record.time,
+            "since": None if recorder is None else recorder.last.since(path),
             "readers": readers,
             "writers": writers,
             "decides": self._view.redaction.value(self._view.drive_reports.of(path)),
@@ -123,7 +122,6 @@ class Paths:
     def _entry(self, node: Node) -> dict[str, Any]:
         value, known = seen(node.path, node.value, self._view.redaction)
         recorder = self._view.recorder
-        record = None if recorder is None else recorder.last.inputs.get(node.path)
         return {
             "path": node.path,
             "name": node.path.rpartition("/")[2],
@@ -131,7 +129,7 @@ class Paths:
             "owner": node.owner,
             "value": f"{node.size:,} bytes" if node.size else value,
             "known": known or node.size > 0,
-            "since": None if record is None else record.time,
+            "since": None if recorder is None else recorder.last.since(node.path),
             "children": 0,
         }
 

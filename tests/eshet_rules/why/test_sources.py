@@ -201,6 +201,17 @@ def test_a_runner_recalls_what_led_to_a_path_and_shortens_long_values():
     assert recall(last, "/nowhere") == {"inputs": {}, "outputs": {}, "skipped": {}}
 
 
+def test_it_is_not_known_since_when_a_value_is_that_a_rule_found_at_its_set_up():
+    last = LastRecords()
+    assert last.since("/lux") is None
+    last.note_input(received(1, "/lux", 10, trigger="set-up hall"))
+    last.note_input(received(1, "/bell", 1, kind="event"))
+    last.note_input(received(2, "/lux", 10, trigger="reload hall"))
+    assert (last.since("/lux"), last.since("/bell")) == (None, stamp(1))
+    last.note_input(received(3, "/lux", 20, trigger="reload hall"))
+    assert last.since("/lux") == stamp(3), "the value was another one before"
+
+
 def test_a_value_that_can_not_be_compared_is_kept():
     class Odd:
         def __eq__(self, other):
