@@ -35,8 +35,8 @@ class LastRecords:
         return None if record is None else str(record.time)
 
     def note_input(self, record: Input) -> None:
-        """Keep an input, unless it repeats the value of a state."""
-        if record.module is None:
+        """Keep an input, unless it repeats the value of a state, or only reads one."""
+        if record.module is None or record.kind == "get":
             return
         known = self.inputs.get(record.path)
         if known is None:

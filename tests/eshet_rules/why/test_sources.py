@@ -123,6 +123,7 @@ HISTORY = [
     received(2, "/lamp", True),
     received(3, "/lamp", True),
     received(4, "/lamp", True, module=None),
+    received(4, "/lamp", True, kind="get"),
     sent(5, "/lamp", False),
     sent(6, "/lamp", True, "failed", error="no"),
     sent(7, "/lamp", True, "skipped", why="unchanged"),
