@@ -20,16 +20,33 @@ class LastRecords:
         """The last ones that were sent."""
         self.skipped: Final[dict[str, Counter[str]]] = {}
         """How many outputs were skipped since, by the reason."""
+        self.is_complete = False
+        """Whether nothing has happened before the first record, as in a test."""
+        self._found: Final[set[str]] = set()  # the paths whose values may be older than the records
+
+    def since(self, path: str) -> str | None:
+        """Return since when a path has its value, or when its last event was; None if unknown.
+
+        It is not known of a value that a rule has found at its set-up, such as after a restart.
+        """
+        if path in self._found and not self.is_complete:
+            return None
+        record = self.inputs.get(path)
+        return None if record is None else str(record.time)
 
     def note_input(self, record: Input) -> None:
-        """Keep an input, unless it repeats the value of a state."""
-        if record.module is None:
+        """Keep an input, unless it repeats the value of a state, or only reads one."""
+        if record.module is None or record.kind == "get":
             return
         known = self.inputs.get(record.path)
         if known is None:
             _make_room(self.inputs)
         elif record.kind == "state" and _has_value_of(known, record):
             return
+        if known is None and record.kind == "state" and record.trigger:
+            self._found.add(record.path)
+        else:
+            self._found.discard(record.path)
         self.inputs[record.path] = record
 
     def note_output(self, record: Output) -> None:

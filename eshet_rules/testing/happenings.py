@@ -92,6 +92,7 @@ class Happenings(Recorder):
 
     def __init__(self, time: Callable[[], float], wall_time: Callable[[], float]) -> None:
         super().__init__()
+        self.last.is_complete = True
         self.all: Final[list[Happening]] = []
         self.paths: Final[set[str]] = set()
         """The paths of all inputs and outputs."""

@@ -185,10 +185,11 @@ class Live:
         """Return since when a state has a value, if a rule has received it; else None."""
         recorder = self._view.recorder
         record = None if recorder is None else recorder.last.inputs.get(path)
-        if record is None:
+        if recorder is None or record is None:
             return None
         shown = seen(path, Unknown if record.unknown else record.value, self._view.redaction)
-        return str(record.time) if shown == seen(path, value, self._view.redaction) else None
+        is_shown = shown == seen(path, value, self._view.redaction)
+        return recorder.last.since(path) if is_shown else None
 
     def _show(self, path: str, value: Any, since: str | None) -> None:
         if path not in self._watchers:

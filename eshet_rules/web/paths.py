@@ -69,7 +69,6 @@ class Paths:
         question = self._questions.begin()
         answers = await question.ask("why", path)
         about = merge_known({self._view.name: self._view.explaining.why(path), **answers}, [])
-        record = about["inputs"].get(path)
         value, known = await self._value(path, node)
         is_used = bool(node or about["readers"] or about["writers"])
         return {
@@ -78,7 +77,7 @@ class Paths:
             "owner": None if node is None else node.owner,
             "value": value,
             "known": known,
-            "since": None if record is None else record["time"],
+            "since": self._since(path, about["inputs"].get(path)),
             "readers": about["readers"],
             "writers": about["writers"],
             "decides": self._view.redaction.value(about["drive"]),
@@ -87,6 +86,19 @@ class Paths:
             "cluster": self._questions.cluster,
             "gaps": question.gaps,
         }
+
+    def _since(self, path: str, elsewhere: Mapping[str, Any] | None) -> str | None:
+        """Return since when a path has its value; None if it is not known.
+
+        Args:
+            path: the path.
+            elsewhere: the record of its last input at any runner of the cluster.
+        """
+        recorder = self._view.recorder
+        if recorder is not None and path in recorder.last.inputs:
+            return recorder.last.since(path)
+        is_found = elsewhere is not None and elsewhere["kind"] == "state" and "trigger" in elsewhere
+        return None if elsewhere is None or is_found else str(elsewhere["time"])
 
     async def _value(self, path: str, node: Node | None) -> tuple[Any, bool]:
         value: object = Unknown
@@ -127,7 +139,6 @@ class Paths:
     def _entry(self, node: Node) -> dict[str, Any]:
         value, known = seen(node.path, node.value, self._view.redaction)
         recorder = self._view.recorder
-        record = None if recorder is None else recorder.last.inputs.get(node.path)
         return {
             "path": node.path,
             "name": node.path.rpartition("/")[2],
@@ -135,6 +146,6 @@ class Paths:
             "owner": node.owner,
             "value": f"{node.size:,} bytes" if node.size else value,
             "known": known or node.size > 0,
-            "since": None if record is None else record.time,
+            "since": None if recorder is None else recorder.last.since(node.path),
             "children": 0,
         }

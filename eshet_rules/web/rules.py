@@ -147,13 +147,12 @@ class Rules:
         elif node is not None:
             value = node.value
         plain, known = seen(path, value, self._view.redaction)
-        record = self._last.inputs.get(path)
         return {
             "path": path,
             "kind": None if node is None else node.kind,
             "value": plain,
             "known": known,
-            "since": None if record is None else record.time,
+            "since": self._last.since(path),
             "owner": None if node is None else node.owner,
         }
 

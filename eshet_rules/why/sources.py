@@ -149,9 +149,18 @@ class RecentRecords:
         if last["kind"] == "state" and last.get("trigger"):
             # A rule found this value when it was set up: it may be older than the runner.
             earlier = self._earlier.input(path, before)
-            if earlier is not None and _has_value_of(earlier, last):
+            if earlier is not None and self._is_one_value(path, earlier, last):
                 return earlier
         return last
+
+    def _is_one_value(self, path: str, earlier: Record, last: Record) -> bool:
+        """Whether two inputs have one value, and no rule has set another one between them."""
+        if not _has_value_of(earlier, last):
+            return False
+        output = self.output(path, last["time"])
+        if output is None or output["time"] < earlier["time"] or output["outcome"] != "done":
+            return True
+        return _has_value_of(output, last)
 
     def skipped(self, path: str, before: str = ENDLESS) -> Mapping[str, int]:
         """See `Records`."""

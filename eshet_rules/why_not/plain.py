@@ -139,10 +139,10 @@ class PlainConditions:
         return next((at for at, output in coming if not condition.need.is_met(output)), None)
 
     def _history(self, path: str, condition: Condition) -> dict[str, Any]:
-        record = self._last.inputs.get(path)
-        if record is None:
+        record, since = self._last.inputs.get(path), self._last.since(path)
+        if record is None or since is None:
             return {}
-        history: dict[str, Any] = {"since": record.time}
+        history: dict[str, Any] = {"since": since}
         if condition.kind is Kind.EVENT:
             history["last"] = self.text("unknown" if record.unknown else repr(record.value), path)
         return history

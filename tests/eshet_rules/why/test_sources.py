@@ -123,6 +123,7 @@ HISTORY = [
     received(2, "/lamp", True),
     received(3, "/lamp", True),
     received(4, "/lamp", True, module=None),
+    received(4, "/lamp", True, kind="get"),
     sent(5, "/lamp", False),
     sent(6, "/lamp", True, "failed", error="no"),
     sent(7, "/lamp", True, "skipped", why="unchanged"),
@@ -180,6 +181,9 @@ def test_a_value_that_a_rule_found_at_its_set_up_began_when_the_trail_says():
         )))  # fmt: skip
         assert explanation.since == stamp(begin)
         assert explanation.is_from_outside is is_from_outside
+    off = [*earlier, sent(7, "/lamp", False)]
+    records = recent_records(recall(last, "/lamp"), ListedRecords(msgspec.to_builtins(off)))
+    assert explain("/lamp", records).since == stamp(9), "somebody has turned it on since"
     last.note_input(received(12, "/lamp", False))
     records = recent_records(recall(last, "/lamp"), ListedRecords(msgspec.to_builtins(earlier)))
     assert explain("/lamp", records).is_from_outside
@@ -196,6 +200,17 @@ def test_a_runner_recalls_what_led_to_a_path_and_shortens_long_values():
     assert recalled["inputs"].keys() == {"/lux"}
     assert len(recalled["outputs"]["/lamp"]["value"]) < 300
     assert recall(last, "/nowhere") == {"inputs": {}, "outputs": {}, "skipped": {}}
+
+
+def test_it_is_not_known_since_when_a_value_is_that_a_rule_found_at_its_set_up():
+    last = LastRecords()
+    assert last.since("/lux") is None
+    last.note_input(received(1, "/lux", 10, trigger="set-up hall"))
+    last.note_input(received(1, "/bell", 1, kind="event"))
+    last.note_input(received(2, "/lux", 10, trigger="reload hall"))
+    assert (last.since("/lux"), last.since("/bell")) == (None, stamp(1))
+    last.note_input(received(3, "/lux", 20, trigger="reload hall"))
+    assert last.since("/lux") == stamp(3), "the value was another one before"
 
 
 def test_a_value_that_can_not_be_compared_is_kept():

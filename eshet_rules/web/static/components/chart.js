@@ -173,7 +173,7 @@ export function History({history, from, to, path}) {
     ${
       isDrawn
         ? html`<details>
-            <summary>The last ${rows.length} values as a table</summary>
+            <summary>${rows.length === 1 ? "The last value" : `The last ${rows.length} values`} as a table</summary>
             ${table}
           </details>`
         : table

@@ -164,10 +164,13 @@ function Facts({data}) {
         <dd>${rule.waiting}</dd>
       </div>`
     }
-    <div>
-      <dt>Strategy</dt>
-      <dd class="mono"><${Text} text=${rule.strategy ?? ""} most=${80} /></dd>
-    </div>
+    ${
+      rule.strategy &&
+      html`<div>
+        <dt>Strategy</dt>
+        <dd class="mono"><${Text} text=${rule.strategy} most=${80} /></dd>
+      </div>`
+    }
     <div>
       <dt>Version</dt>
       <dd>
