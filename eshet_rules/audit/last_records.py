@@ -45,7 +45,7 @@ class LastRecords:
             return
         if known is None and record.kind == "state" and record.trigger:
             self._found.add(record.path)
-        else:
+        elif self._found:
             self._found.discard(record.path)
         self.inputs[record.path] = record
 

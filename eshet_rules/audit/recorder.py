@@ -97,7 +97,8 @@ class Recorder:
                 trail.flush()
             elif not self._will_flush:
                 self._flush_soon(trail)
-            self._notify(record)
+            if self._watching:
+                self._notify(record)
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
             fields = fields_of(record)
             fields.pop("token", None)  # it would be on each line of a console
