@@ -58,8 +58,8 @@ class NotReplayed(RulesError):
     """
 
     def __init__(self, problem: str, reasons: Sequence[str] = ()) -> None:
-        self.problem = problem
-        self.reasons = tuple(reasons)
+        self.problem: str = problem
+        self.reasons: tuple[str, ...] = tuple(reasons)
         super().__init__("\n".join([problem, *reasons]))
 
 
