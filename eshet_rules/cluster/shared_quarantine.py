@@ -59,4 +59,7 @@ class SharedQuarantine(SharedValues[SharedBlame]):
     def release(self, blames: Iterable[Blame]) -> None:
         """Tell the others, soon, that rules were enabled by command."""
         now = wall_now(UTC).isoformat(timespec="seconds")
-        self.tell_soon(SharedBlame(rule=each.name, blame=each, released=now) for each in blames)
+        # The clock of a runner that has crashed may be ahead of that of this one.
+        self.tell_soon(
+            SharedBlame(rule=each.name, blame=each, released=max(now, each.time)) for each in blames
+        )

@@ -125,6 +125,17 @@ def press_all(house, *, pause=0.005):
     return asyncio.create_task(press()), pressed
 
 
+async def move_all(house, attic):
+    """Let another runner join, and then stop the first one; return the other one."""
+    cellar = house.start("cellar")
+    await house.until_shared("attic", "cellar")
+    await house.pass_time(0.5)
+    await house.paced(attic.stop())
+    await house.until_shared("cellar")
+    await house.pass_time(0.5)
+    return cellar
+
+
 async def counts(house):
     return {name: await house.get(f"/{name}/count") for name in MODULES}
 
@@ -205,12 +216,7 @@ async def test_no_event_is_lost_or_counted_twice_while_modules_move(house):
     attic = house.start("attic")
     await house.until_shared("attic")
     pressing, pressed = press_all(house)
-    cellar = house.start("cellar")
-    await house.until_shared("attic", "cellar")
-    await house.pass_time(0.5)
-    await house.paced(attic.stop())
-    await house.until_shared("cellar")
-    await house.pass_time(0.5)
+    cellar = await move_all(house, attic)
     pressing.cancel()
     await house.pass_time(0.5)
     assert len(records(cellar, "module.taken")) == len(MODULES)
@@ -263,12 +269,7 @@ async def test_no_delay_is_lost_while_modules_move(house):
     attic = house.start("attic")
     await house.until_shared("attic")
     pressing, pressed = press_all(house)
-    cellar = house.start("cellar")
-    await house.until_shared("attic", "cellar")
-    await house.pass_time(0.5)
-    await house.paced(attic.stop())
-    await house.until_shared("cellar")
-    await house.pass_time(0.5)
+    cellar = await move_all(house, attic)
     pressing.cancel()
     await house.pass_time(1.5)
     assert len(records(cellar, "module.taken")) == len(MODULES)
@@ -292,12 +293,7 @@ async def test_no_call_fails_while_modules_move(house):
 
     await house.call("/room0/add", 1, 1)
     calling = asyncio.create_task(call_all())
-    cellar = house.start("cellar")
-    await house.until_shared("attic", "cellar")
-    await house.pass_time(0.5)
-    await house.paced(attic.stop())
-    await house.until_shared("cellar")
-    await house.pass_time(0.5)
+    cellar = await move_all(house, attic)
     await house.until(lambda: calls > 1000 or calling.done())
     assert not calling.done(), calling.result()
     calling.cancel()
